@@ -1,0 +1,86 @@
+// Package member says who takes part: members, the numbers that were given
+// money and have not said yes yet, and administrators, with what stands in the
+// way of each.
+package member
+
+import (
+	"time"
+
+	"maillon/internal/sms"
+)
+
+// An ID names a member for ever, also after the name and number are erased.
+type ID int64
+
+// A State is how far somebody takes part.
+type State string
+
+// The states.
+const (
+	Staff  State = "staff"  // an administrator without an account
+	New    State = "new"    // was given money, has not accepted it yet
+	Active State = "active" // a member
+	Closed State = "closed" // has left, or never came; erased
+)
+
+// A Role is what an administrator may do; "" is no administrator.
+type Role string
+
+// The roles, from the least to the most.
+const (
+	Reader    Role = "reader"
+	FrontDesk Role = "frontdesk"
+	Cashier   Role = "cashier"
+	Treasurer Role = "treasurer"
+	Admin     Role = "admin"
+	Auditor   Role = "auditor"
+)
+
+// Roles returns every role.
+func Roles() []Role { return []Role{Reader, FrontDesk, Cashier, Treasurer, Admin, Auditor} }
+
+// MayFreeze reports whether the role may block and unblock payments of a member.
+func (r Role) MayFreeze() bool { return r == FrontDesk || r.MayCredit() }
+
+// MayCredit reports whether the role may credit within a ceiling.
+func (r Role) MayCredit() bool { return r == Cashier || r.MayReverse() }
+
+// MayReverse reports whether the role may decide disputes and undo one payment.
+func (r Role) MayReverse() bool { return r == Treasurer || r == Admin }
+
+// MayPause reports whether the role may stop all payments.
+func (r Role) MayPause() bool { return r == Admin }
+
+// A Member is one person or shop. Number, Nick and Word are personal: at rest
+// they are sealed with the member's own key.
+type Member struct {
+	ID       ID
+	Key      int64 // the key that seals what is personal
+	State    State
+	Number   sms.Number
+	Nick     string // lower case; "" until one is chosen
+	Word     string // the word that begins every SMS to this member
+	Language string
+	Chosen   bool // the language was chosen, not guessed from the verbs used
+	Muted    bool // no notices
+	Role     Role
+	Ceiling  int64  // what this administrator may credit a day, in smallest units
+	Line     string // the gateway on which the member wrote last
+
+	OpenedAt   time.Time
+	SeenAt     time.Time // the last SMS from this number
+	FrozenAt   time.Time // paying out is blocked by a human or by VOL
+	LostAt     time.Time // reported lost
+	LockedTill time.Time // paying out is locked after wrong codes
+	LookTill   time.Time // looking names up is closed
+	AskTill    time.Time // requests are closed
+	DoubtTill  time.Time // a change of number or of SIM: large payments ask for a card cell
+	ProvedAt   time.Time // the last right card cell
+	Waiting    bool      // the pause refused or cancelled an order: to be told on resume
+
+	FloodTAT  time.Time // theoretical arrival time of the next SMS (GCRA)
+	FloodTill time.Time // no answer until then
+}
+
+// Recent reports whether the account was opened less than 30 days before now.
+func (m *Member) Recent(now time.Time) bool { return now.Sub(m.OpenedAt) < 30*24*time.Hour }
