@@ -1,0 +1,67 @@
+package sms
+
+import (
+	"context"
+	"sync"
+)
+
+// A Door is the Inbox of a gateway that is called from outside, as by a
+// provider's webhooks: open while the gateway runs, shut before and after. What
+// comes to a shut door is answered ErrLater. The zero Door is shut.
+type Door struct {
+	mu     sync.Mutex // held to read or change inbox, and while inside grows
+	inbox  Inbox
+	inside sync.WaitGroup
+}
+
+// Open lets calls through to in until ctx ends, then shuts the door and returns
+// once those inside have left.
+func (d *Door) Open(ctx context.Context, in Inbox) {
+	d.set(in)
+	<-ctx.Done()
+	d.set(nil)
+	d.inside.Wait()
+}
+
+func (d *Door) set(in Inbox) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.inbox = in
+}
+
+func (d *Door) enter() (in Inbox, leave func(), err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.inbox == nil {
+		return nil, nil, ErrLater
+	}
+	d.inside.Add(1)
+	return d.inbox, d.inside.Done, nil
+}
+
+// IsOpen reports whether calls are let through.
+func (d *Door) IsOpen() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.inbox != nil
+}
+
+// Receive passes m to the inbox behind the door.
+func (d *Door) Receive(ctx context.Context, m Incoming) error {
+	in, leave, err := d.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return in.Receive(ctx, m)
+}
+
+// Report passes r to the inbox behind the door.
+func (d *Door) Report(ctx context.Context, r Report) error {
+	in, leave, err := d.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return in.Report(ctx, r)
+}
