@@ -14,11 +14,11 @@ type Door struct {
 	inside sync.WaitGroup
 }
 
-// Open lets calls through to in until ctx ends, then shuts the door and returns
-// once those inside have left.
-func (d *Door) Open(ctx context.Context, in Inbox) {
-	d.set(in)
-	<-ctx.Done()
+// Open lets calls through to in.
+func (d *Door) Open(in Inbox) { d.set(in) }
+
+// Shut lets nobody in any more and returns once those inside have left.
+func (d *Door) Shut() {
 	d.set(nil)
 	d.inside.Wait()
 }
