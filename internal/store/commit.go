@@ -1,0 +1,283 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+)
+
+// A request is one Update that waits for its turn.
+type request struct {
+	ctx  context.Context
+	do   func(*Tx) error
+	read bool
+	err  error
+	tx   *Tx
+	done chan struct{}
+}
+
+// A head is the last row of the journal.
+type head struct {
+	seq  int64
+	at   int64
+	hash []byte
+}
+
+// Update runs do in a transaction, and returns nil once all that do did is on
+// disk. If do returns an error, nothing of it was done, and that error is
+// returned. It returns ErrBusy or ErrClosed without having begun.
+//
+// do may run together with others in one commit, but never at the same time as
+// another; it must not wait for anything but its Tx.
+func (db *DB) Update(ctx context.Context, do func(*Tx) error) error {
+	return db.ask(&request{ctx: ctx, do: do, done: make(chan struct{})})
+}
+
+// View runs do on a state of the database that does not change meanwhile. It
+// must not write.
+func (db *DB) View(ctx context.Context, do func(*Tx) error) error {
+	if db.reading == nil {
+		return db.ask(&request{ctx: ctx, do: do, read: true, done: make(chan struct{})})
+	}
+	select {
+	case c := <-db.reading:
+		defer func() { db.reading <- c }()
+		return db.view(context.WithoutCancel(ctx), c, do)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-db.closing:
+		return ErrClosed
+	}
+}
+
+func (db *DB) view(ctx context.Context, c *conn, do func(*Tx) error) error {
+	if _, err := c.exec(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	defer func() { _, _ = c.exec(ctx, "ROLLBACK") }()
+	return do(&Tx{db: db, c: c, now: time.Now()})
+}
+
+func (db *DB) ask(r *request) error {
+	if err := r.ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-db.closing:
+		return ErrClosed
+	default:
+	}
+	select {
+	case db.queue <- r:
+	default:
+		return ErrBusy
+	}
+	select {
+	case <-r.done:
+		return r.err
+	case <-db.done:
+	}
+	select { // the writer may have finished it just before it stopped
+	case <-r.done:
+		return r.err
+	default:
+		return ErrClosed
+	}
+}
+
+// write is the one goroutine that writes: it commits what is there, and
+// gathers while the disk works.
+func (db *DB) write() {
+	defer close(db.done)
+	for {
+		select {
+		case r := <-db.queue:
+			db.commit(r)
+		case <-db.closing:
+			for { // what was accepted before the closing is still done
+				select {
+				case r := <-db.queue:
+					db.commit(r)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// commit runs first and all that wait behind it in one transaction of the
+// database, and lets them go once it is on disk.
+func (db *DB) commit(first *request) {
+	ctx := context.Background()
+	batch, err := db.runBatch(ctx, first)
+	if err == nil {
+		_, err = db.writer.exec(ctx, "COMMIT")
+	}
+	if err != nil {
+		_, _ = db.writer.exec(ctx, "ROLLBACK")
+		slog.Error("commit failed", "updates", len(batch), "error", err)
+	}
+	touched := map[Topic]bool{}
+	for _, r := range batch {
+		if err != nil && r.err == nil {
+			r.err = fmt.Errorf("commit: %w", err)
+		}
+		if r.err == nil && r.tx != nil {
+			for t := range r.tx.touched {
+				touched[t] = true
+			}
+		}
+		close(r.done)
+	}
+	db.publish(touched)
+}
+
+func (db *DB) runBatch(ctx context.Context, first *request) ([]*request, error) {
+	batch := []*request{first}
+	if _, err := db.writer.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return batch, err
+	}
+	var h head
+	err := db.writer.row(ctx, `SELECT seq, at, hash FROM journal ORDER BY seq DESC LIMIT 1`).Scan(&h.seq, &h.at, &h.hash)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return batch, err
+	}
+	if err := db.run(ctx, first, &h); err != nil {
+		return batch, err
+	}
+	for len(batch) < maxBatch {
+		select {
+		case r := <-db.queue:
+			batch = append(batch, r)
+			if err := db.run(ctx, r, &h); err != nil {
+				return batch, err
+			}
+		default:
+			return batch, nil
+		}
+	}
+	return batch, nil
+}
+
+// run runs one request inside a savepoint. It returns an error only if the
+// whole batch is lost.
+func (db *DB) run(ctx context.Context, r *request, h *head) error {
+	if r.err = r.ctx.Err(); r.err != nil {
+		return nil
+	}
+	if _, err := db.writer.exec(ctx, "SAVEPOINT u"); err != nil {
+		return err
+	}
+	r.tx = &Tx{db: db, c: db.writer, now: time.UnixMicro(max(time.Now().UnixMicro(), h.at)), writes: !r.read}
+	r.err = guarded(r.do, r.tx)
+	after := *h
+	if r.err == nil && len(r.tx.events) > 0 {
+		after, r.err = r.tx.appendJournal(ctx, *h)
+	}
+	if r.err == nil {
+		*h = after
+		_, err := db.writer.exec(ctx, "RELEASE u")
+		return err
+	}
+	if _, err := db.writer.exec(ctx, "ROLLBACK TO u"); err != nil {
+		return err
+	}
+	_, err := db.writer.exec(ctx, "RELEASE u")
+	return err
+}
+
+// guarded turns a panic of do into an error, so that a mistake in one caller
+// fails that caller alone.
+func guarded(do func(*Tx) error, tx *Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			slog.Error("update panicked", "stack", string(debug.Stack()))
+			err = errors.New("internal error in update")
+		}
+	}()
+	return do(tx)
+}
+
+// appendJournal writes one row for all that happened in tx.
+func (tx *Tx) appendJournal(ctx context.Context, h head) (head, error) {
+	body, err := encodeEvents(tx.events)
+	if err != nil {
+		return h, err
+	}
+	next := head{seq: h.seq + 1, at: tx.now.UnixMicro()}
+	next.hash = chain(h.hash, next.seq, next.at, body)
+	_, err = tx.c.exec(ctx, `INSERT INTO journal (seq, at, body, hash) VALUES ($1, $2, $3, $4)`, next.seq, next.at, string(body), next.hash)
+	return next, err
+}
+
+// chain returns the hash of a journal row: SHA-256 (FIPS 180-4) of the hash
+// before it, its number, its time in microseconds and its body.
+func chain(before []byte, seq, at int64, body []byte) []byte {
+	h := sha256.New()
+	var n [16]byte
+	binary.BigEndian.PutUint64(n[:8], uint64(seq)) //nolint:gosec // counts up from 1
+	binary.BigEndian.PutUint64(n[8:], uint64(at))  //nolint:gosec // after 1970
+	_, _ = h.Write(before)
+	_, _ = h.Write(n[:])
+	_, _ = h.Write(body)
+	return h.Sum(nil)
+}
+
+// A Topic is something that others may wait for.
+type Topic int
+
+// The topics.
+const (
+	Outgoing Topic = iota + 1 // the outbox has new messages
+	Due                       // something falls due earlier than before
+	Books                     // money moved
+)
+
+// Subscribe returns a channel that receives, at least once, after each commit
+// that touched the topic, and a function that ends the subscription.
+func (db *DB) Subscribe(t Topic) (<-chan struct{}, func()) {
+	ch := make(chan struct{}, 1)
+	db.topicMu.Lock()
+	defer db.topicMu.Unlock()
+	db.topics[t] = append(db.topics[t], ch)
+	return ch, func() { db.unsubscribe(t, ch) }
+}
+
+func (db *DB) unsubscribe(t Topic, ch chan struct{}) {
+	db.topicMu.Lock()
+	defer db.topicMu.Unlock()
+	kept := db.topics[t][:0]
+	for _, c := range db.topics[t] {
+		if c != ch {
+			kept = append(kept, c)
+		}
+	}
+	db.topics[t] = kept
+}
+
+// Wake tells every subscriber of every topic that another process may have
+// changed something.
+func (db *DB) Wake() { db.publish(map[Topic]bool{Outgoing: true, Due: true, Books: true}) }
+
+func (db *DB) publish(touched map[Topic]bool) {
+	if len(touched) == 0 {
+		return
+	}
+	db.topicMu.Lock()
+	defer db.topicMu.Unlock()
+	for t := range touched {
+		for _, ch := range db.topics[t] {
+			select {
+			case ch <- struct{}{}:
+			default: // it was told already and has not looked yet
+			}
+		}
+	}
+}

@@ -1,0 +1,374 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"maillon/internal/ledger"
+	"maillon/internal/member"
+	"maillon/internal/money"
+)
+
+// The accounts of the association.
+const (
+	Emission = "emission" // where units come from; may be below zero
+	Pertes   = "pertes"   // what frauds cost; may be below zero
+	Pot      = "pot"      // the common pot
+)
+
+const accountColumns = `id, currency, decimals, floor, unbounded, balance, held`
+
+func scanAccount(scan func(...any) error) (ledger.Account, error) {
+	var a ledger.Account
+	var c money.Currency
+	var floor, balance, held int64
+	if err := scan(&a.ID, &c.Code, &c.Decimals, &floor, &a.Unbounded, &balance, &held); err != nil {
+		return a, err
+	}
+	a.Floor, a.Balance, a.Held = money.New(floor, c), money.New(balance, c), money.New(held, c)
+	return a, nil
+}
+
+func (tx *Tx) know(a ledger.Account) {
+	if tx.accounts == nil {
+		tx.accounts = map[ledger.AccountID]ledger.Account{}
+	}
+	tx.accounts[a.ID] = a
+}
+
+// Account implements ledger.Tx.
+func (tx *Tx) Account(ctx context.Context, id ledger.AccountID) (ledger.Account, error) {
+	if a, ok := tx.accounts[id]; ok {
+		return a, nil
+	}
+	a, err := scanAccount(tx.row(ctx, `SELECT `+accountColumns+` FROM account WHERE id = $1`, int64(id)).Scan)
+	if errors.Is(found(err), ErrNotFound) {
+		return a, ledger.ErrNoAccount
+	}
+	if err == nil {
+		tx.know(a)
+	}
+	return a, err
+}
+
+// AccountsOf returns the accounts of a member, the oldest first.
+func (tx *Tx) AccountsOf(ctx context.Context, m member.ID) ([]ledger.Account, error) {
+	var all []ledger.Account
+	err := tx.each(ctx, func(scan func(...any) error) error {
+		a, err := scanAccount(scan)
+		if err != nil {
+			return err
+		}
+		if known, ok := tx.accounts[a.ID]; ok {
+			a = known
+		}
+		tx.know(a)
+		all = append(all, a)
+		return nil
+	}, `SELECT `+accountColumns+` FROM account WHERE member = $1 ORDER BY id`, int64(m))
+	return all, err
+}
+
+// AccountOf returns the account of a member in a currency, and opens it if
+// there is none yet.
+func (tx *Tx) AccountOf(ctx context.Context, m member.ID, c money.Currency) (ledger.Account, error) {
+	return tx.account(ctx, accountEvent{Member: int64(m), Currency: c.Code, Decimals: c.Decimals})
+}
+
+// SystemAccount returns an account of the association, and opens it if there
+// is none yet. Emission and Pertes have no floor.
+func (tx *Tx) SystemAccount(ctx context.Context, name string, c money.Currency) (ledger.Account, error) {
+	return tx.account(ctx, accountEvent{
+		Name: name, Currency: c.Code, Decimals: c.Decimals, Unbounded: name == Emission || name == Pertes,
+	})
+}
+
+func (tx *Tx) account(ctx context.Context, e accountEvent) (ledger.Account, error) {
+	a, err := scanAccount(tx.row(ctx, `SELECT `+accountColumns+` FROM account WHERE member = $1 AND name = $2 AND currency = $3`,
+		e.Member, e.Name, e.Currency).Scan)
+	if err == nil {
+		if known, ok := tx.accounts[a.ID]; ok {
+			return known, nil
+		}
+		tx.know(a)
+		return a, nil
+	}
+	if !errors.Is(found(err), ErrNotFound) {
+		return a, err
+	}
+	e.ID, err = tx.insert(ctx, `INSERT INTO account (member, name, currency, decimals, floor, unbounded) VALUES ($1, $2, $3, $4, $5, $6)`,
+		e.Member, e.Name, e.Currency, e.Decimals, e.Floor, bit(e.Unbounded))
+	if err != nil {
+		return a, err
+	}
+	tx.record(event{Account: &e})
+	zero := money.New(0, money.Currency{Code: e.Currency, Decimals: e.Decimals})
+	a = ledger.Account{
+		ID: ledger.AccountID(e.ID), Balance: zero, Held: zero,
+		Floor: money.New(e.Floor, zero.Currency()), Unbounded: e.Unbounded,
+	}
+	tx.know(a)
+	return a, nil
+}
+
+// Append implements ledger.Tx.
+func (tx *Tx) Append(ctx context.Context, t *ledger.Transaction, after []ledger.Account) error {
+	id, err := tx.insert(ctx, `INSERT INTO txn (ref, key, kind, at, reverses, via, note) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		t.Ref, t.Key, string(t.Kind), micros(t.At), int64(t.Reverses), int64(t.Via), t.Note)
+	if isUnique(err) {
+		return ledger.ErrDuplicate
+	}
+	if err != nil {
+		return err
+	}
+	t.ID = ledger.TransactionID(id)
+	e := txnEvent{
+		ID: id, Ref: t.Ref, Key: t.Key, Kind: string(t.Kind),
+		Reverses: int64(t.Reverses), Via: int64(t.Via), Note: t.Note,
+	}
+	balances := map[ledger.AccountID]int64{}
+	for i, p := range t.Postings {
+		if _, ok := balances[p.Account]; !ok {
+			a, err := tx.Account(ctx, p.Account)
+			if err != nil {
+				return err
+			}
+			balances[p.Account] = a.Balance.Minor()
+		}
+		balances[p.Account] += p.Amount.Minor()
+		_, err := tx.exec(ctx, `INSERT INTO posting (txn, n, account, amount, balance) VALUES ($1, $2, $3, $4, $5)`,
+			id, i, int64(p.Account), p.Amount.Minor(), balances[p.Account])
+		if err != nil {
+			return err
+		}
+		e.Postings = append(e.Postings, [2]int64{int64(p.Account), p.Amount.Minor()})
+	}
+	for _, a := range after {
+		if err := tx.saveAccount(ctx, a); err != nil {
+			return err
+		}
+	}
+	tx.record(event{Txn: &e})
+	tx.touch(Books)
+	return nil
+}
+
+func (tx *Tx) saveAccount(ctx context.Context, a ledger.Account) error {
+	_, err := tx.exec(ctx, `UPDATE account SET balance = $2, held = $3 WHERE id = $1`, int64(a.ID), a.Balance.Minor(), a.Held.Minor())
+	tx.know(a)
+	return err
+}
+
+// isUnique reports whether an error of the database says that a unique
+// constraint was hit.
+func isUnique(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "UNIQUE constraint failed")
+}
+
+// Hold implements ledger.HoldTx.
+func (tx *Tx) Hold(ctx context.Context, id ledger.HoldID) (ledger.Hold, error) {
+	h := ledger.Hold{ID: id}
+	var placed, remaining, expires int64
+	err := tx.row(ctx, `SELECT account, placed, remaining, txn, expires_at FROM hold WHERE id = $1`, int64(id)).
+		Scan(&h.Account, &placed, &remaining, &h.For, &expires)
+	if errors.Is(found(err), ErrNotFound) {
+		return h, fmt.Errorf("hold %d: %w", id, ledger.ErrHold)
+	}
+	if err != nil {
+		return h, err
+	}
+	a, err := tx.Account(ctx, h.Account)
+	c := a.Balance.Currency()
+	h.Placed, h.Left, h.Expires = money.New(placed, c), money.New(remaining, c), fromMicros(expires)
+	return h, err
+}
+
+// SaveHold implements ledger.HoldTx.
+func (tx *Tx) SaveHold(ctx context.Context, h *ledger.Hold, after ledger.Account) error {
+	e := holdEvent{
+		ID: int64(h.ID), Account: int64(h.Account), Placed: h.Placed.Minor(), Remaining: h.Left.Minor(),
+		Txn: int64(h.For), Expires: micros(h.Expires),
+	}
+	var err error
+	if h.ID == 0 {
+		e.ID, err = tx.insert(ctx, `INSERT INTO hold (account, placed, remaining, txn, expires_at) VALUES ($1, $2, $3, $4, $5)`,
+			e.Account, e.Placed, e.Remaining, e.Txn, e.Expires)
+		h.ID = ledger.HoldID(e.ID)
+	} else {
+		_, err = tx.exec(ctx, `UPDATE hold SET remaining = $2 WHERE id = $1`, e.ID, e.Remaining)
+	}
+	if err != nil {
+		return err
+	}
+	tx.record(event{Hold: &e})
+	return tx.saveAccount(ctx, after)
+}
+
+// HoldsFor returns the open holds for a transaction that is in doubt.
+func (tx *Tx) HoldsFor(ctx context.Context, id ledger.TransactionID) ([]ledger.HoldID, error) {
+	var all []ledger.HoldID
+	err := tx.each(ctx, func(scan func(...any) error) error {
+		var h ledger.HoldID
+		err := scan(&h)
+		all = append(all, h)
+		return err
+	}, `SELECT id FROM hold WHERE txn = $1 AND remaining > 0 ORDER BY id`, int64(id))
+	return all, err
+}
+
+const txnColumns = `t.id, t.ref, t.key, t.kind, t.at, t.reverses, t.via, t.note`
+
+func scanTransaction(scan func(...any) error) (ledger.Transaction, error) {
+	var t ledger.Transaction
+	err := scan(&t.ID, &t.Ref, &t.Key, &t.Kind, moment{&t.At}, &t.Reverses, &t.Via, &t.Note)
+	return t, err
+}
+
+// Transaction returns a transaction with its postings, or ErrNotFound.
+func (tx *Tx) Transaction(ctx context.Context, id ledger.TransactionID) (ledger.Transaction, error) {
+	t, err := scanTransaction(tx.row(ctx, `SELECT `+txnColumns+` FROM txn t WHERE t.id = $1`, int64(id)).Scan)
+	if err != nil {
+		return t, found(err)
+	}
+	return t, tx.postings(ctx, &t)
+}
+
+// TransactionByRef returns a transaction by its reference, or ErrNotFound.
+func (tx *Tx) TransactionByRef(ctx context.Context, ref string) (ledger.Transaction, error) {
+	t, err := scanTransaction(tx.row(ctx, `SELECT `+txnColumns+` FROM txn t WHERE t.ref = $1 AND t.ref <> ''`, ref).Scan)
+	if err != nil {
+		return t, found(err)
+	}
+	return t, tx.postings(ctx, &t)
+}
+
+func (tx *Tx) postings(ctx context.Context, t *ledger.Transaction) error {
+	return tx.each(ctx, func(scan func(...any) error) error {
+		var p ledger.Posting
+		var c money.Currency
+		var amount int64
+		if err := scan(&p.Account, &amount, &c.Code, &c.Decimals); err != nil {
+			return err
+		}
+		p.Amount = money.New(amount, c)
+		t.Postings = append(t.Postings, p)
+		return nil
+	}, `SELECT p.account, p.amount, a.currency, a.decimals FROM posting p JOIN account a ON a.id = p.account
+		WHERE p.txn = $1 ORDER BY p.n`, int64(t.ID))
+}
+
+// ReversalOf returns the transaction that undid another, or ErrNotFound.
+func (tx *Tx) ReversalOf(ctx context.Context, id ledger.TransactionID) (ledger.Transaction, error) {
+	t, err := scanTransaction(tx.row(ctx, `SELECT `+txnColumns+` FROM txn t WHERE t.reverses = $1 ORDER BY t.id LIMIT 1`, int64(id)).Scan)
+	if err != nil {
+		return t, found(err)
+	}
+	return t, tx.postings(ctx, &t)
+}
+
+// Transactions returns at most limit transactions after one, the oldest first.
+func (tx *Tx) Transactions(ctx context.Context, after ledger.TransactionID, limit int) ([]ledger.Transaction, error) {
+	var all []ledger.Transaction
+	err := tx.each(ctx, func(scan func(...any) error) error {
+		t, err := scanTransaction(scan)
+		all = append(all, t)
+		return err
+	}, `SELECT `+txnColumns+` FROM txn t WHERE t.id > $1 ORDER BY t.id LIMIT $2`, int64(after), limit)
+	for i := range all {
+		if err == nil {
+			err = tx.postings(ctx, &all[i])
+		}
+	}
+	return all, err
+}
+
+// A Movement is one posting of a member's account, as a statement shows it.
+type Movement struct {
+	Transaction ledger.TransactionID
+	Ref         string
+	Kind        ledger.Kind
+	At          time.Time
+	Amount      money.Amount
+	Balance     money.Amount     // after it
+	Other       ledger.AccountID // the first account on the other side
+	OtherMember member.ID        // 0: of the association
+	OtherName   string           // of an account of the association
+}
+
+// Movements returns at most limit movements of an account, the newest first,
+// without the opening balance, after skipping some.
+func (tx *Tx) Movements(ctx context.Context, id ledger.AccountID, skip, limit int) ([]Movement, error) {
+	a, err := tx.Account(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c := a.Balance.Currency()
+	var all []Movement
+	err = tx.each(ctx, func(scan func(...any) error) error {
+		var m Movement
+		var amount, balance int64
+		if err := scan(&m.Transaction, &m.Ref, &m.Kind, moment{&m.At}, &amount, &balance, &m.Other, &m.OtherMember, &m.OtherName); err != nil {
+			return err
+		}
+		m.Amount, m.Balance = money.New(amount, c), money.New(balance, c)
+		all = append(all, m)
+		return nil
+	}, `SELECT t.id, t.ref, t.kind, t.at, p.amount, p.balance, o.account, b.member, b.name
+		FROM posting p JOIN txn t ON t.id = p.txn
+		JOIN posting o ON o.txn = p.txn AND o.n = (SELECT min(q.n) FROM posting q WHERE q.txn = p.txn AND q.account <> p.account)
+		JOIN account b ON b.id = o.account
+		WHERE p.account = $1 AND t.kind <> 'opening' ORDER BY p.txn DESC LIMIT $2 OFFSET $3`, int64(id), limit, skip)
+	return all, err
+}
+
+// BalanceAt returns what belonged to an account at a moment.
+func (tx *Tx) BalanceAt(ctx context.Context, id ledger.AccountID, at time.Time) (money.Amount, error) {
+	a, err := tx.Account(ctx, id)
+	if err != nil {
+		return money.Amount{}, err
+	}
+	var balance int64
+	err = tx.row(ctx, `SELECT p.balance FROM posting p JOIN txn t ON t.id = p.txn
+		WHERE p.account = $1 AND t.at <= $2 ORDER BY p.txn DESC, p.n DESC LIMIT 1`, int64(id), micros(at)).Scan(&balance)
+	if errors.Is(found(err), ErrNotFound) {
+		err = nil
+	}
+	return money.New(balance, a.Balance.Currency()), err
+}
+
+// An AccountRow is an account with who owns it.
+type AccountRow struct {
+	ledger.Account
+	Member member.ID
+	Name   string // of the association's
+}
+
+// AllAccounts calls do for every account, by ID.
+func (tx *Tx) AllAccounts(ctx context.Context, do func(AccountRow) error) error {
+	return tx.each(ctx, func(scan func(...any) error) error {
+		var r AccountRow
+		a, err := scanAccount(func(to ...any) error { return scan(append(to, &r.Member, &r.Name)...) })
+		if err != nil {
+			return err
+		}
+		r.Account = a
+		return do(r)
+	}, `SELECT `+accountColumns+`, member, name FROM account ORDER BY id`)
+}
+
+// Owner returns who owns an account: a member, or the name of an account of
+// the association.
+func (tx *Tx) Owner(ctx context.Context, id ledger.AccountID) (m member.ID, name string, err error) {
+	err = tx.row(ctx, `SELECT member, name FROM account WHERE id = $1`, int64(id)).Scan(&m, &name)
+	return m, name, found(err)
+}
+
+// Circulation returns the sum of what members and pots have in a currency.
+func (tx *Tx) Circulation(ctx context.Context, c money.Currency) (money.Amount, error) {
+	var n int64
+	err := tx.row(ctx, `SELECT coalesce(sum(balance), 0) FROM account WHERE currency = $1 AND unbounded = 0`, c.Code).Scan(&n)
+	return money.New(n, c), err
+}
