@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"testing"
+	"unicode/utf8"
 
 	"maillon/internal/sms"
 )
@@ -95,4 +97,15 @@ func (i *Inbox) Reports() []sms.Report {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return slices.Clone(i.reports)
+}
+
+// CheckIncoming fails the test unless all that came into i is as sms.Incoming
+// promises, however hostile its origin was.
+func CheckIncoming(t testing.TB, i *Inbox) {
+	t.Helper()
+	for _, m := range i.Messages() {
+		if m.Gateway == "" || m.Key == "" || !utf8.ValidString(m.From+m.To+m.Text) {
+			t.Errorf("came in: %+v", m)
+		}
+	}
 }

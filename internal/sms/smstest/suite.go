@@ -99,10 +99,19 @@ func run(t *testing.T, b Bench) *running {
 	if r.Deliver(incoming("early", "vir 20 @lena")) {
 		t.Error("an SMS was acknowledged before Run")
 	}
+	r.stop = Start(t, b.Gateway, r.inbox)
+	Eventually(t, "the gateway is up", func() bool { return b.Gateway.Health().Up })
+	return r
+}
+
+// Start runs g and returns once the gateway takes messages. It runs until stop
+// is called or the test ends, and fails the test if it ends otherwise.
+func Start(t testing.TB, g sms.Gateway, in sms.Inbox) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- b.Gateway.Run(ctx, r.inbox) }()
-	r.stop = sync.OnceFunc(func() {
+	go func() { done <- g.Run(ctx, in) }()
+	stop = sync.OnceFunc(func() {
 		cancel()
 		select {
 		case err := <-done:
@@ -113,9 +122,9 @@ func run(t *testing.T, b Bench) *running {
 			t.Error("Run goes on after its context")
 		}
 	})
-	t.Cleanup(r.stop)
-	Eventually(t, "the gateway is up", func() bool { return b.Gateway.Health().Up })
-	return r
+	t.Cleanup(stop)
+	Eventually(t, "the gateway has noted its health", func() bool { return !g.Health().Since.IsZero() })
+	return stop
 }
 
 // Eventually waits until holds does, and fails the test if that takes too long.
