@@ -130,7 +130,7 @@ func Start(t testing.TB, g sms.Gateway, in sms.Inbox) (stop func()) {
 // Eventually waits until holds does, and fails the test if that takes too long.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if holds() {
 			return
 		}

@@ -5,7 +5,6 @@ package kanneltest
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -31,8 +30,9 @@ const FakeSMSC = "/usr/lib/kannel/test/fakesmsc"
 // Line is the number of the line, and what members write to.
 const Line = "36000"
 
-// stopTimeout is how long a box may take to end before it is killed.
-const stopTimeout = 10 * time.Second
+// stopTimeout is how long a box may take to end before it is killed: bearerbox
+// does not end by itself while reports wait for an smsbox that has gone.
+const stopTimeout = 2 * time.Second
 
 // maxStatus bounds the status page, in octets.
 const maxStatus = 64 << 10
@@ -93,9 +93,6 @@ func (b *Boxes) Config() kannel.Config {
 		PublicURL:  b.publicURL,
 	}
 }
-
-// SMSCPort is where bearerbox awaits the far end of its line.
-func (b *Boxes) SMSCPort() int { return b.SMSC }
 
 // StartSMSBox runs smsbox, and waits until bearerbox has it. Start has done so;
 // it is for use after StopSMSBox.
@@ -171,14 +168,9 @@ func stop(t testing.TB, cmd *exec.Cmd) {
 	if cmd.ProcessState != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
 	_ = cmd.Process.Signal(syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		if ctx.Err() == context.DeadlineExceeded {
-			_ = cmd.Process.Kill()
-		}
-	})
+	kill := time.AfterFunc(stopTimeout, func() { _ = cmd.Process.Kill() })
+	defer kill.Stop()
 	_ = cmd.Wait()
 }
 
