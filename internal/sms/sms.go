@@ -89,6 +89,10 @@ var (
 	ErrBusy = errors.New("gateway busy")
 	// ErrRefused means that the message will never be sent: do not try again.
 	ErrRefused = errors.New("gateway refused the message")
+	// ErrOptedOut comes with ErrRefused: the recipient has told the provider to
+	// stop, and it will pass on nothing, codes included, until she tells it to
+	// start again. Somebody should call her.
+	ErrOptedOut = errors.New("recipient told the provider to stop")
 	// ErrLater is what an Inbox returns when it cannot commit now: the gateway
 	// must not acknowledge, and the network will deliver again.
 	ErrLater = errors.New("inbox cannot commit now")
