@@ -3,6 +3,7 @@ package sms_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,11 +12,11 @@ import (
 )
 
 // slow is an inbox that needs a second to commit.
-type slow struct{ committed int }
+type slow struct{ committed atomic.Int64 }
 
 func (s *slow) Receive(context.Context, sms.Incoming) error {
 	time.Sleep(time.Second)
-	s.committed++
+	s.committed.Add(1)
 	return nil
 }
 
@@ -38,8 +39,8 @@ func TestADoorLetsOutThoseInsideAndNobodyIn(t *testing.T) {
 		}
 		synctest.Wait()
 		door.Shut()
-		if in.committed != 3 {
-			t.Errorf("%d had left when the door was shut, want 3", in.committed)
+		if n := in.committed.Load(); n != 3 {
+			t.Errorf("%d had left when the door was shut, want 3", n)
 		}
 		if err := door.Receive(t.Context(), sms.Incoming{}); !errors.Is(err, sms.ErrLater) {
 			t.Errorf("Receive at a shut door = %v, want ErrLater", err)

@@ -22,7 +22,7 @@ const (
 // parts, decoded to Unicode, and not otherwise touched.
 type Incoming struct {
 	Gateway string    // the configured name of the gateway
-	Key     string    // what the gateway knows this SMS by: the same for each repeated delivery of one SMS
+	Key     string    // what the gateway knows this SMS by: the same for each repeated delivery of one SMS; it may hold number and text, so keep only a keyed hash
 	From    string    // the sender as the gateway wrote it; letters and short codes are not numbers
 	To      string    // the line on which it came, as the gateway wrote it; may be empty
 	Text    string    // valid UTF-8; what could not be decoded is U+FFFD
@@ -77,7 +77,8 @@ type Inbox interface {
 type Gateway interface {
 	// Run serves until ctx ends, and acknowledges only what in has committed.
 	Run(ctx context.Context, in Inbox) error
-	// Send hands one SMS to the network and returns the provider's name for it.
+	// Send hands one SMS to the network and returns the provider's name for it,
+	// "" if it has none.
 	// Its error is ErrBusy, ErrRefused or, whatever else it is, unknown: the
 	// message may have left.
 	Send(ctx context.Context, m Outgoing) (providerID string, err error)
