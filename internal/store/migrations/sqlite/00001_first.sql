@@ -169,12 +169,17 @@ CREATE TABLE outbox (
     next_at     INTEGER NOT NULL, -- not before, for retries
     state       TEXT    NOT NULL,
     tries       INTEGER NOT NULL DEFAULT 0,
+    segments    INTEGER NOT NULL,
+    doubts      INTEGER NOT NULL DEFAULT 0, -- times it may have left and nobody knew
+    handed_at   INTEGER NOT NULL DEFAULT 0, -- when it left, or may have; 0: it surely did not
     lease_till  INTEGER NOT NULL DEFAULT 0,
     provider_id TEXT    NOT NULL DEFAULT '',
     detail      TEXT    NOT NULL DEFAULT '',
     ended_at    INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX outbox_queue ON outbox (priority, id) WHERE state = 'queued';
+CREATE INDEX outbox_queue ON outbox (gateway, priority, id, next_at) WHERE state = 'queued';
+CREATE INDEX outbox_expiry ON outbox (expires_at) WHERE state = 'queued';
+CREATE INDEX outbox_handed ON outbox (gateway, handed_at) WHERE handed_at > 0;
 CREATE INDEX outbox_handing ON outbox (lease_till) WHERE state = 'handing';
 CREATE INDEX outbox_provider ON outbox (provider_id) WHERE provider_id <> '';
 CREATE INDEX outbox_member ON outbox (member, id) WHERE member > 0;

@@ -1,0 +1,143 @@
+package courier
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"maillon/internal/sms"
+	"maillon/internal/store"
+)
+
+// From when on a queue worries.
+const (
+	oldCode     = time.Minute
+	oldMessage  = 10 * time.Minute
+	lostCodeFor = time.Hour // a code that expired in the queue counts so long
+)
+
+// A Level says how well a line does.
+type Level int
+
+// The levels, the best first.
+const (
+	Good Level = iota
+	Warning
+	Down
+)
+
+// Counts are what happened on a line since the program started.
+type Counts struct {
+	Received  int // committed, repeats included
+	Deferred  int // could not be committed: the network keeps them
+	Requeued  int // the gateway was busy, or a code is sent once more
+	Accepted  int
+	Delivered int
+	Failed    int
+	Unknown   int
+	Expired   int
+}
+
+func (n *Counts) add(state string) {
+	switch state {
+	case store.Queued:
+		n.Requeued++
+	case store.Accepted:
+		n.Accepted++
+	case store.Delivered:
+		n.Delivered++
+	case store.Failed:
+		n.Failed++
+	case store.Unknown:
+		n.Unknown++
+	case store.Expired:
+		n.Expired++
+	}
+}
+
+// A LineHealth is how a line does, for people and for metrics.
+type LineHealth struct {
+	Name     string
+	Number   string
+	Level    Level
+	Gateway  sms.Health
+	Queues   []store.Queue // what waits to leave by the line, by priority
+	Segments int           // that left today
+	Daily    int           // after so many only codes leave; 0: no bound
+	LastIn   time.Time     // when something came in last; zero: not since the start
+	Counts   Counts
+}
+
+// Health returns how each line does.
+func (c *Courier) Health(ctx context.Context) ([]LineHealth, error) {
+	all := make([]LineHealth, len(c.lines))
+	err := c.db.View(ctx, func(tx *store.Tx) error {
+		queues, err := tx.Queues(ctx)
+		if err != nil {
+			return err
+		}
+		for i, w := range c.lines {
+			segments, err := tx.SegmentsSince(ctx, w.Name, c.midnight(tx.Now()))
+			if err != nil {
+				return err
+			}
+			mine := slices.DeleteFunc(slices.Clone(queues), func(q store.Queue) bool { return c.owner(q.Gateway) != w })
+			all[i] = w.health(tx.Now(), mine, segments)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// Worst returns the line that does worst, the first of them; a line without
+// name if there is none.
+func Worst(lines []LineHealth) LineHealth {
+	var worst LineHealth
+	for _, h := range lines {
+		if worst.Name == "" || h.Level > worst.Level {
+			worst = h
+		}
+	}
+	return worst
+}
+
+func (w *line) health(now time.Time, queues []store.Queue, segments int) LineHealth {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := LineHealth{
+		Name: w.Name, Number: w.Number, Gateway: w.Gateway.Health(), Queues: queues,
+		Segments: segments, Daily: w.Daily, LastIn: w.lastIn, Counts: w.counts,
+	}
+	if h.Gateway.Detail != "" || w.Daily > 0 && segments >= w.Daily {
+		h.Level = Warning
+	}
+	for _, q := range queues {
+		age := now.Sub(q.Oldest)
+		if age > oldMessage || q.Priority == sms.Code && age > oldCode {
+			h.Level = Warning
+		}
+	}
+	if !h.Gateway.Up || !w.expired.IsZero() && now.Sub(w.expired) < lostCodeFor {
+		h.Level = Down
+	}
+	return h
+}
+
+func (w *line) count(do func(*Counts)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	do(&w.counts)
+}
+
+func (w *line) heard(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.counts.Received++
+	w.lastIn = now
+}
+
+func (w *line) lostCode(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.expired = now
+}
