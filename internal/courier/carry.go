@@ -35,6 +35,8 @@ type fate struct {
 // carry hands a message over and writes what became of it. When ctx ends first,
 // the message stays as being handed over, and the next start finds out.
 func (w *line) carry(ctx context.Context, d departure) {
+	lapse := time.AfterFunc(lease, func() { poke(w.courier.lapsed) })
+	defer lapse.Stop()
 	f, err := w.send(ctx, d.Out)
 	if f.verdict == doubtful {
 		f = w.courier.find(ctx, d.Out, f)
@@ -154,8 +156,8 @@ func (c *Courier) write(ctx context.Context, o store.Out, f fate) {
 	}
 }
 
-// settle writes a fate, unless a report was quicker or the message was handed
-// over once more meanwhile.
+// settle writes a fate, unless a report was quicker. If the message was handed
+// over once more meanwhile, only the good news of the first copy counts.
 func (c *Courier) settle(ctx context.Context, o store.Out, f fate) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
@@ -163,7 +165,7 @@ func (c *Courier) settle(ctx context.Context, o store.Out, f fate) error {
 	err := c.db.Update(ctx, func(tx *store.Tx) error {
 		counted = store.Handing
 		is, err := tx.OutByID(ctx, o.ID)
-		if err != nil || is.Tries != o.Tries {
+		if err != nil || is.Tries != o.Tries && f.verdict != taken {
 			return err
 		}
 		switch {

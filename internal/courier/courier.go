@@ -113,7 +113,8 @@ type Courier struct {
 	lines        []*line
 	byName       map[string]*line
 	late         pending
-	began        time.Time // no gateway is down for longer
+	lapsed       chan struct{} // the lease of something has ended
+	began        time.Time     // no gateway is down for longer
 }
 
 // New returns a courier between a store and the gateways of some lines, whose
@@ -122,7 +123,10 @@ func New(db *store.DB, lines []Line, conversation Conversation, options Options)
 	if options.Zone == nil {
 		options.Zone = time.UTC
 	}
-	c := &Courier{db: db, conversation: conversation, options: options, byName: map[string]*line{}, began: time.Now()}
+	c := &Courier{
+		db: db, conversation: conversation, options: options,
+		byName: map[string]*line{}, lapsed: make(chan struct{}, 1), began: time.Now(),
+	}
 	for _, l := range lines {
 		w := newLine(c, l)
 		c.lines = append(c.lines, w)
@@ -183,7 +187,7 @@ func (c *Courier) Run(ctx context.Context) error {
 	}
 	loops.Go(func() { c.loop(ctx, "sweep", nil, c.sweep) })
 	loops.Go(func() {
-		c.loop(ctx, "settle", nil, func(ctx context.Context) (time.Time, error) { return c.recover(ctx, sending) })
+		c.loop(ctx, "settle", c.lapsed, func(ctx context.Context) (time.Time, error) { return c.recover(ctx, sending) })
 	})
 	<-ctx.Done()
 	cancelled := time.AfterFunc(grace, cancelSending)
@@ -230,9 +234,17 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
+// poke wakes the loop that listens, if it does not know already.
+func poke(loop chan<- struct{}) {
+	select {
+	case loop <- struct{}{}:
+	default:
+	}
+}
+
 // loop takes a step now, at the time that each step asks for, when the outbox
 // was touched, and when poked. A step that fails is taken again a little later.
-func (c *Courier) loop(ctx context.Context, name string, poke <-chan struct{}, step func(context.Context) (next time.Time, err error)) {
+func (c *Courier) loop(ctx context.Context, name string, poked <-chan struct{}, step func(context.Context) (next time.Time, err error)) {
 	touched, unsubscribe := c.db.Subscribe(store.Outgoing)
 	defer unsubscribe()
 	for ctx.Err() == nil {
@@ -251,7 +263,7 @@ func (c *Courier) loop(ctx context.Context, name string, poke <-chan struct{}, s
 		}
 		select {
 		case <-touched:
-		case <-poke:
+		case <-poked:
 		case <-timer:
 		case <-ctx.Done():
 		}

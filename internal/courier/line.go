@@ -71,10 +71,7 @@ func (w *line) run(ctx, sending context.Context, sends *sync.WaitGroup) {
 
 func (w *line) land() {
 	w.flying.Add(-1)
-	select {
-	case w.landed <- struct{}{}:
-	default: // it was told already and has not looked yet
-	}
+	poke(w.landed)
 }
 
 // remember spends the tokens that were spent before a restart.
