@@ -45,7 +45,8 @@ func newBrowser(t *testing.T) *browser {
 		t.Fatal("install chromium")
 	}
 	server := httptest.NewServer(newVillage(t, phones.Options{}).page)
-	t.Cleanup(server.CloseClientConnections)
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections) // first, for streams do not end by themselves
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()),
@@ -204,23 +205,33 @@ func TestThePageWorksWithoutJavaScript(t *testing.T) {
 	b.clean()
 }
 
-// With MAILLON_SHOTS the pictures of the page are written to that folder.
+// With MAILLON_SHOTS the pictures of a payment are written to that folder: of
+// this village, or of the server at MAILLON_SHOTS_URL.
 func TestShots(t *testing.T) {
 	folder := os.Getenv("MAILLON_SHOTS")
 	if folder == "" {
 		t.Skip("set MAILLON_SHOTS to a folder to take pictures of the page")
 	}
 	b := newBrowser(t)
+	if url := os.Getenv("MAILLON_SHOTS_URL"); url != "" {
+		b.url = strings.TrimSuffix(url, "/")
+	}
 	b.do(screen(1280, 800, "light"), chromedp.Navigate(b.url+"/?lang=fr"), chromedp.WaitVisible(chromedp.CSS(".status.on")))
 	b.shoot(folder, "first")
-	b.do(chromedp.Focus(chromedp.CSS(".handset [name=text]")), chromedp.KeyEvent("solde"+kb.Enter))
-	b.until(said("0", "Solde: 120 m"))
-	b.do(chromedp.KeyEvent("vir 5 @lena" + kb.Enter))
-	b.until(said("0", "482 913"))
-	b.do(chromedp.KeyEvent("482 913" + kb.Enter))
-	b.until(said("1", "yann"))
-	b.do(chromedp.Focus(chromedp.CSS(".handset:nth-of-type(3) [name=text]")), chromedp.KeyEvent("vir 5 @lena"+kb.Enter))
-	b.until(said("2", "482 913"))
+	tap := func(handset, chip string) {
+		b.do(chromedp.Click(chromedp.CSS(".handset:nth-of-type(" + handset + ") .chips button:nth-of-type(" + chip + ")")))
+	}
+	asks := func(handset string) {
+		b.until(`document.querySelector(".handset:nth-of-type(` + handset + `) .answer")`)
+	}
+	tap("1", "1")
+	b.until(`document.querySelector(".handset:nth-of-type(1) .theirs")`)
+	tap("1", "2")
+	asks("1")
+	tap("1", "1")
+	b.until(`document.querySelector(".handset:nth-of-type(2) .theirs")`)
+	tap("3", "2")
+	asks("3")
 	for name, screen := range map[string]chromedp.Action[chromedp.Void]{
 		"desktop-light": screen(1280, 800, "light"), "desktop-dark": screen(1280, 800, "dark"),
 		"phone-light": screen(390, 844, "light"), "phone-dark": screen(390, 844, "dark"),
@@ -228,11 +239,19 @@ func TestShots(t *testing.T) {
 		b.do(screen, chromedp.Sleep(time.Second))
 		b.shoot(folder, name)
 	}
+	b.do(screen(1280, 790, "light"), chromedp.Sleep(time.Second))
+	b.save(folder, "readme", chromedp.CaptureScreenshot())
 }
 
+// shoot takes the whole page, also what has to be scrolled to.
 func (b *browser) shoot(folder, name string) {
 	b.t.Helper()
-	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	b.save(folder, name, chromedp.FullScreenshot(100))
+}
+
+func (b *browser) save(folder, name string, picture chromedp.Action[[]byte]) {
+	b.t.Helper()
+	png, err := chromedp.Run(b.ctx, picture)
 	if err != nil {
 		b.t.Fatal(err)
 	}

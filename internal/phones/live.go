@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 )
@@ -37,10 +39,13 @@ func (p *Page) live(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	w.Header().Set("Content-Type", "text/event-stream")
 	s := stream{page: p, words: words, w: w, sent: make(map[string]string)}
-	if err := s.run(ctx); err != nil && ctx.Err() == nil {
+	if err := s.run(ctx); ctx.Err() == nil && !errors.Is(err, errLeft) {
 		p.options.Log.ErrorContext(ctx, "stream of phones ended", "error", err)
 	}
 }
+
+// errLeft means that the reader is gone.
+var errLeft = errors.New("reader left")
 
 // A stream is one reader of what happens.
 type stream struct {
@@ -134,11 +139,14 @@ func (s *stream) event(name, data string) error {
 
 func (s *stream) write(text string) error {
 	c := http.NewResponseController(s.w)
-	if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return err
+	if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return errLeft
 	}
-	if _, err := s.w.Write([]byte(text)); err != nil {
-		return err
+	if _, err := io.WriteString(s.w, text); err != nil {
+		return errLeft
 	}
-	return c.Flush()
+	if err := c.Flush(); err != nil {
+		return errLeft
+	}
+	return nil
 }

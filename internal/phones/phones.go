@@ -43,6 +43,8 @@ var (
 	ErrTooLong = errors.New("text too long for an SMS")
 	// ErrEmpty means that there is no text.
 	ErrEmpty = errors.New("empty text")
+	// ErrUnreadable means that what was posted is no form.
+	ErrUnreadable = errors.New("unreadable form")
 	// ErrNotMobile means that a number is not one of a mobile phone.
 	ErrNotMobile = errors.New("not the number of a mobile phone")
 )

@@ -1,6 +1,4 @@
 // Keeps the page live. Without it every form works still, by a reload.
-"use strict";
-
 const { boot, live, still, stream } = document.body.dataset;
 const phones = document.querySelector(".phones");
 const tabs = document.querySelector(".tabs");
@@ -35,7 +33,7 @@ function show(fresh) {
   if (!old) {
     document.getElementById("another").before(fresh);
     addTab(fresh);
-    seen?.observe(fresh);
+    seen.observe(fresh);
     return;
   }
   const part = (e, name) => e.querySelector(name);
@@ -73,8 +71,11 @@ function ring(handset) {
 const seen = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     const tab = tabOf(target);
-    tab.toggleAttribute("aria-current", isIntersecting);
-    if (!isIntersecting) continue;
+    if (!isIntersecting) {
+      tab.removeAttribute("aria-current");
+      continue;
+    }
+    tab.setAttribute("aria-current", "true");
     tab.classList.remove("rings");
     tabs.scrollTo({ left: tab.offsetLeft - tabs.clientWidth / 2 });
   }

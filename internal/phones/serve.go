@@ -89,7 +89,7 @@ func (p *Page) text(w http.ResponseWriter, r *http.Request) {
 	d := draft{}
 	err := parse(w, r)
 	if err == nil {
-		d.Phone, d.Text = r.PostForm.Get("phone"), r.PostForm.Get("text")
+		d.Phone, d.Text = r.PostForm.Get("phone"), strings.ToValidUTF8(r.PostForm.Get("text"), "\uFFFD")
 		err = p.send(r.Context(), d)
 	}
 	p.answer(w, r, d, err)
@@ -138,9 +138,15 @@ func (p *Page) put(text string) (id string, err error) {
 	return p.id(number), nil
 }
 
+// parse reads a form. What is wrong with one is not repeated: it may be of its
+// text.
 func parse(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	return r.ParseForm()
+	err := r.ParseForm()
+	if _, tooBig := errors.AsType[*http.MaxBytesError](err); err == nil || tooBig {
+		return err
+	}
+	return ErrUnreadable
 }
 
 // answer tells the reader, or the script, what came of a form.
@@ -166,10 +172,12 @@ func (p *Page) answer(w http.ResponseWriter, r *http.Request, d draft, err error
 
 // apology is the table from an error to what its reader is told.
 func (p *Page) apology(ctx context.Context, w words, err error) (status int, text string) {
-	var tooBig *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooBig):
+	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
 		return http.StatusRequestEntityTooLarge, w.TooBig
+	}
+	switch {
+	case errors.Is(err, ErrUnreadable):
+		return http.StatusBadRequest, w.Unreadable
 	case errors.Is(err, ErrTooLong):
 		return http.StatusUnprocessableEntity, w.TooLong
 	case errors.Is(err, ErrEmpty):
@@ -178,7 +186,7 @@ func (p *Page) apology(ctx context.Context, w words, err error) (status int, tex
 		return http.StatusUnprocessableEntity, w.NotMobile
 	case errors.Is(err, ErrNoPhone):
 		return http.StatusNotFound, w.NoPhone
-	case errors.Is(err, sms.ErrLater):
+	case errors.Is(err, sms.ErrLater), errors.Is(err, context.Canceled):
 		return http.StatusServiceUnavailable, w.Later
 	}
 	reference := rand.Text()[:8]

@@ -21,6 +21,7 @@ type words struct {
 
 	Phones, Ledger                 string // headings and tabs
 	Write, Send, Thread, Try       string // labels; %s is the name of the phone
+	Hint                           string // in an empty text box
 	Answer                         string // label of a suggested code
 	Empty                          string // a thread without messages
 	Failed                         string // a message that the server did not take
@@ -35,8 +36,8 @@ type words struct {
 
 	Balance, Pay, PayNumber, Join, No, Help, Status, Credit string // examples of texts
 
-	TooLong, EmptyText, NotMobile, NoPhone, Later, TooBig, Internal string
-	TooManyStreams                                                  string
+	TooLong, EmptyText, NotMobile, NoPhone, Later, TooBig, Unreadable, Internal string
+	TooManyStreams                                                              string
 
 	decimal, thousands string
 	day                string // layout of a date
@@ -98,7 +99,7 @@ func french() words {
 
 		Phones: "Téléphones", Ledger: "Le grand livre",
 		Write: "SMS à écrire sur le téléphone de %s", Send: "Envoyer", Thread: "Messages sur le téléphone de %s", Try: "Exemples pour %s",
-		Answer: "Répondre %s",
+		Answer: "Répondre %s", Hint: "Écrire un SMS",
 		Empty:  "Aucun message. Essayez «\u00a0solde\u00a0».",
 		Failed: "non envoyé",
 		Other:  "Un autre téléphone", OtherHint: "N'importe quel 06 ou 07. Rien n'est envoyé au vrai numéro.", Number: "Numéro", Open: "Poser sur la table",
@@ -121,7 +122,7 @@ func french() words {
 		NotMobile: "Ce n'est pas un numéro de mobile. Exemple\u00a0: 06 39 98 00 77.",
 		NoPhone:   "Ce téléphone n'est plus sur la table. Rechargez la page.",
 		Later:     "Le serveur ne peut pas enregistrer ce message maintenant\u00a0: rien n'a été fait. Réessayez.",
-		TooBig:    "C'est trop pour un SMS.", Internal: "Une erreur du serveur. Référence %s.",
+		TooBig:    "C'est trop pour un SMS.", Unreadable: "Ce formulaire est illisible.", Internal: "Une erreur du serveur. Référence %s.",
 		TooManyStreams: "Trop de pages ouvertes.",
 		decimal:        ",", thousands: "\u202f", day: "02/01",
 	}
@@ -136,7 +137,7 @@ func english() words {
 
 		Phones: "Phones", Ledger: "The ledger",
 		Write: "Text to write on the phone of %s", Send: "Send", Thread: "Messages on the phone of %s", Try: "Examples for %s",
-		Answer: "Answer %s",
+		Answer: "Answer %s", Hint: "Write a text",
 		Empty:  "No messages. Try “balance”.",
 		Failed: "not sent",
 		Other:  "Another phone", OtherHint: "Any French mobile, 06 or 07. Nothing is sent to the real number.", Number: "Number", Open: "Put on the table",
@@ -159,7 +160,7 @@ func english() words {
 		NotMobile: "This is no mobile number. Example: 06 39 98 00 77.",
 		NoPhone:   "This phone is no longer on the table. Reload the page.",
 		Later:     "The server cannot keep this message now: nothing was done. Try again.",
-		TooBig:    "This is too much for an SMS.", Internal: "An error of the server. Reference %s.",
+		TooBig:    "This is too much for an SMS.", Unreadable: "This form cannot be read.", Internal: "An error of the server. Reference %s.",
 		TooManyStreams: "Too many pages are open.",
 		decimal:        ".", thousands: ",", day: "2 Jan",
 	}
