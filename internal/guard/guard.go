@@ -127,6 +127,24 @@ func (l Limits) NearLimit(amount int64) bool {
 	return near(l.Max) || near(l.Day) || near(l.FirstMax)
 }
 
+// NearRanges returns the ranges of amounts just below a limit, apart from each other.
+func (l Limits) NearRanges() [][2]int64 {
+	var all [][2]int64
+	for _, limit := range []int64{l.FirstMax, l.Max, l.Day} {
+		if limit <= 0 {
+			continue
+		}
+		low := share(limit, nearShare)
+		if n := len(all); n > 0 && low <= all[n-1][1] {
+			low = all[n-1][1] + 1
+		}
+		if low <= limit {
+			all = append(all, [2]int64{low, limit})
+		}
+	}
+	return all
+}
+
 // Structuring reports rule STR1: this payment is one of several just below a limit.
 func (l Limits) Structuring(p Payment) bool {
 	return l.NearLimit(p.Amount) && p.NearLimit24h+1 >= nearLimit

@@ -65,7 +65,10 @@ func Capture(ctx context.Context, tx HoldTx, id HoldID, amount money.Amount, t *
 	if err != nil {
 		return err
 	}
-	if amount.Sign() <= 0 || h.Left.Cmp(amount) < 0 {
+	if h.Left, err = h.Left.Sub(amount); err != nil {
+		return err
+	}
+	if amount.Sign() <= 0 || h.Left.Sign() < 0 {
 		return fmt.Errorf("hold %d: %w", id, ErrHold)
 	}
 	taken := money.New(0, amount.Currency())
@@ -78,9 +81,6 @@ func Capture(ctx context.Context, tx HoldTx, id HoldID, amount money.Amount, t *
 	}
 	if taken.Cmp(amount) != 0 {
 		return fmt.Errorf("hold %d: %w", id, ErrShape)
-	}
-	if h.Left, err = h.Left.Sub(amount); err != nil {
-		return err
 	}
 	err = post(ctx, tx, t, func(a *Account) (err error) {
 		if a.ID == h.Account {

@@ -217,12 +217,16 @@ func load(ctx context.Context, tx Tx, postings []Posting) ([]Account, error) {
 	return accounts, nil
 }
 
+// ReverseKey is the key of whatever undoes a transaction, in part or whole: so
+// it is undone once.
+func ReverseKey(id TransactionID) string { return fmt.Sprintf("reverse:%d", id) }
+
 // Reverse posts the opposite of original as t, which brings its reference,
 // kind and time. The key is the reversal's own, so that a transaction is
 // reversed once: a second time is ErrDuplicate.
 func Reverse(ctx context.Context, tx Tx, original Transaction, t *Transaction) error {
 	t.Reverses = original.ID
-	t.Key = fmt.Sprintf("reverse:%d", original.ID)
+	t.Key = ReverseKey(original.ID)
 	t.Postings = make([]Posting, len(original.Postings))
 	for i, p := range original.Postings {
 		back, err := p.Amount.Neg()

@@ -51,6 +51,16 @@ func (r Role) MayReverse() bool { return r == Treasurer || r == Admin }
 // MayPause reports whether the role may stop all payments.
 func (r Role) MayPause() bool { return r == Admin }
 
+// A Freezer says who blocked an account. One that its own member protected is
+// still paid into; one that an administrator blocked is not.
+type Freezer string
+
+// Who can freeze.
+const (
+	Self Freezer = "self"
+	Desk Freezer = "desk"
+)
+
 // A Member is one person or shop. Number, Nick and Word are personal: at rest
 // they are sealed with the member's own key.
 type Member struct {
@@ -66,10 +76,11 @@ type Member struct {
 	Role     Role
 	Ceiling  int64  // what this administrator may credit a day, in smallest units
 	Line     string // the gateway on which the member wrote last
+	FrozenBy Freezer
 
 	OpenedAt   time.Time
 	SeenAt     time.Time // the last SMS from this number
-	FrozenAt   time.Time // paying out is blocked by a human or by VOL
+	FrozenAt   time.Time // paying out is blocked
 	LostAt     time.Time // reported lost
 	LockedTill time.Time // paying out is locked after wrong codes
 	LookTill   time.Time // looking names up is closed
@@ -84,3 +95,22 @@ type Member struct {
 
 // Recent reports whether the account was opened less than 30 days before now.
 func (m *Member) Recent(now time.Time) bool { return now.Sub(m.OpenedAt) < 30*24*time.Hour }
+
+// Frozen reports whether paying out is blocked until a human decides.
+func (m *Member) Frozen() bool { return !m.FrozenAt.IsZero() || !m.LostAt.IsZero() }
+
+// BlockedSince returns since when a frozen account is blocked.
+func (m *Member) BlockedSince() time.Time {
+	if m.FrozenAt.IsZero() {
+		return m.LostAt
+	}
+	return m.FrozenAt
+}
+
+// Payable reports whether others may pay into the account.
+func (m *Member) Payable() bool {
+	return m.LostAt.IsZero() && (m.FrozenAt.IsZero() || m.FrozenBy == Self)
+}
+
+// HasAccount reports whether the member can own money.
+func (m *Member) HasAccount() bool { return m.State == New || m.State == Active }

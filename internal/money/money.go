@@ -80,11 +80,14 @@ func (a Amount) Add(b Amount) (Amount, error) {
 
 // Sub returns a - b, or ErrCurrency or ErrOverflow.
 func (a Amount) Sub(b Amount) (Amount, error) {
-	n, err := b.Neg()
-	if err != nil {
-		return Amount{}, err
+	if a.currency != b.currency {
+		return Amount{}, fmt.Errorf("%s and %s: %w", a.currency.Code, b.currency.Code, ErrCurrency)
 	}
-	return a.Add(n)
+	diff := a.minor - b.minor
+	if (diff < a.minor) != (b.minor > 0) && b.minor != 0 {
+		return Amount{}, ErrOverflow
+	}
+	return Amount{diff, a.currency}, nil
 }
 
 // Neg returns -a, or ErrOverflow for the one amount that has no opposite.

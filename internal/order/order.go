@@ -70,7 +70,7 @@ type Order struct {
 	Secret Secret
 
 	Question string // key of the text that was asked last
-	Late     int    // hours, for the question "retard"
+	Late     int    // what the question says of time: hours for "retard", minutes for "doublon"
 	Nonce    []byte // the code is derived from it
 	Tries    int    // wrong codes so far
 	Warned   bool   // the question warned of theft

@@ -401,3 +401,11 @@ func (s *Settings) setRules(v string) error {
 	}
 	return nil
 }
+
+// Region returns the country in which a number without prefix is read.
+func (s *Settings) Region() string {
+	if len(s.Countries) == 0 {
+		return "FR"
+	}
+	return s.Countries[0]
+}

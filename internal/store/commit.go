@@ -57,10 +57,10 @@ func (db *DB) View(ctx context.Context, do func(*Tx) error) error {
 }
 
 func (db *DB) view(ctx context.Context, c *conn, do func(*Tx) error) error {
-	if _, err := c.exec(ctx, "BEGIN"); err != nil {
+	if _, _, err := c.exec(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	defer func() { _, _ = c.exec(ctx, "ROLLBACK") }()
+	defer func() { _, _, _ = c.exec(ctx, "ROLLBACK") }()
 	return do(&Tx{db: db, c: c, now: time.Now()})
 }
 
@@ -118,13 +118,13 @@ func (db *DB) commit(first *request) {
 	ctx := context.Background()
 	batch, err := db.runBatch(ctx, first)
 	if err == nil {
-		_, err = db.writer.exec(ctx, "COMMIT")
+		_, _, err = db.writer.exec(ctx, "COMMIT")
 	}
 	if err != nil {
-		_, _ = db.writer.exec(ctx, "ROLLBACK")
+		_, _, _ = db.writer.exec(ctx, "ROLLBACK")
 		slog.Error("commit failed", "updates", len(batch), "error", err)
 	}
-	touched := map[Topic]bool{}
+	touched, erased := map[Topic]bool{}, false
 	for _, r := range batch {
 		if err != nil && r.err == nil {
 			r.err = fmt.Errorf("commit: %w", err)
@@ -133,15 +133,31 @@ func (db *DB) commit(first *request) {
 			for t := range r.tx.touched {
 				touched[t] = true
 			}
+			erased = erased || r.tx.erased
 		}
 		close(r.done)
 	}
 	db.publish(touched)
+	if erased {
+		db.emptyLog(ctx)
+	}
+}
+
+// emptyLog empties the write-ahead log, where a key that was destroyed may
+// still stand. If somebody reads now it is left to the next time.
+func (db *DB) emptyLog(ctx context.Context) {
+	for _, text := range []string{
+		"PRAGMA busy_timeout(0)", "PRAGMA wal_checkpoint(TRUNCATE)", fmt.Sprintf("PRAGMA busy_timeout(%d)", busyMillis),
+	} {
+		if _, _, err := db.writer.exec(ctx, text); err != nil {
+			slog.Warn("write-ahead log not emptied", "error", err)
+		}
+	}
 }
 
 func (db *DB) runBatch(ctx context.Context, first *request) ([]*request, error) {
 	batch := []*request{first}
-	if _, err := db.writer.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if _, _, err := db.writer.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return batch, err
 	}
 	var h head
@@ -172,7 +188,7 @@ func (db *DB) run(ctx context.Context, r *request, h *head) error {
 	if r.err = r.ctx.Err(); r.err != nil {
 		return nil
 	}
-	if _, err := db.writer.exec(ctx, "SAVEPOINT u"); err != nil {
+	if _, _, err := db.writer.exec(ctx, "SAVEPOINT u"); err != nil {
 		return err
 	}
 	r.tx = &Tx{db: db, c: db.writer, now: time.UnixMicro(max(time.Now().UnixMicro(), h.at)), writes: !r.read}
@@ -183,13 +199,13 @@ func (db *DB) run(ctx context.Context, r *request, h *head) error {
 	}
 	if r.err == nil {
 		*h = after
-		_, err := db.writer.exec(ctx, "RELEASE u")
+		_, _, err := db.writer.exec(ctx, "RELEASE u")
 		return err
 	}
-	if _, err := db.writer.exec(ctx, "ROLLBACK TO u"); err != nil {
+	if _, _, err := db.writer.exec(ctx, "ROLLBACK TO u"); err != nil {
 		return err
 	}
-	_, err := db.writer.exec(ctx, "RELEASE u")
+	_, _, err := db.writer.exec(ctx, "RELEASE u")
 	return err
 }
 
@@ -213,7 +229,7 @@ func (tx *Tx) appendJournal(ctx context.Context, h head) (head, error) {
 	}
 	next := head{seq: h.seq + 1, at: tx.now.UnixMicro()}
 	next.hash = chain(h.hash, next.seq, next.at, body)
-	_, err = tx.c.exec(ctx, `INSERT INTO journal (seq, at, body, hash) VALUES ($1, $2, $3, $4)`, next.seq, next.at, string(body), next.hash)
+	_, _, err = tx.c.exec(ctx, `INSERT INTO journal (seq, at, body, hash) VALUES ($1, $2, $3, $4)`, next.seq, next.at, string(body), next.hash)
 	return next, err
 }
 

@@ -70,7 +70,7 @@ type DB struct {
 	queue   chan *request
 	closing chan struct{}
 	done    chan struct{}
-	closed  sync.Once
+	closed  func() error
 
 	topicMu sync.Mutex
 	topics  map[Topic][]chan struct{} // held by topicMu
@@ -88,10 +88,12 @@ func Open(ctx context.Context, path string, secret Secret) (*DB, error) {
 		queue: make(chan *request, queueLen), closing: make(chan struct{}), done: make(chan struct{}),
 		topics: map[Topic][]chan struct{}{},
 	}
-	pool, err := db.pool(path, "rwc")
+	db.closed = sync.OnceValue(db.stop)
+	pool, err := openPool(path, "rwc")
 	if err != nil {
 		return nil, err
 	}
+	db.pools = append(db.pools, pool)
 	if err := migrate(ctx, pool); err != nil {
 		_ = pool.Close()
 		return nil, fmt.Errorf("migrate %s: %w", filepath.Base(path), err)
@@ -115,24 +117,27 @@ func Open(ctx context.Context, path string, secret Secret) (*DB, error) {
 }
 
 func (db *DB) openReaders(ctx context.Context) error {
-	pool, err := db.pool(db.path, "ro")
+	pool, err := openPool(db.path, "ro")
 	if err != nil {
 		return err
 	}
-	db.reading = make(chan *conn, readers)
+	db.pools = append(db.pools, pool)
+	reading := make(chan *conn, readers)
 	for range readers {
 		c, err := newConn(ctx, pool)
 		if err != nil {
 			return err
 		}
-		db.reading <- c
+		reading <- c
 	}
+	db.reading = reading
 	return nil
 }
 
-// pool opens connections with the settings that durability asks for: WAL, and
-// a sync of it at every commit (synchronous=FULL).
-func (db *DB) pool(path, mode string) (*sql.DB, error) {
+// openPool opens connections with the settings that durability asks for: WAL,
+// and a sync of it at every commit (synchronous=FULL). What is deleted is
+// overwritten, for a key that was destroyed must not be found in the file.
+func openPool(path, mode string) (*sql.DB, error) {
 	q := url.Values{}
 	dsn := path
 	if path != Memory {
@@ -144,7 +149,7 @@ func (db *DB) pool(path, mode string) (*sql.DB, error) {
 		q.Set("mode", mode)
 	}
 	for _, p := range []string{
-		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(OFF)", "temp_store(MEMORY)",
+		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(OFF)", "temp_store(MEMORY)", "secure_delete(ON)",
 		fmt.Sprintf("busy_timeout(%d)", busyMillis), fmt.Sprintf("cache_size(-%d)", cacheKiB),
 	} {
 		if mode == "ro" && p == "journal_mode(WAL)" {
@@ -160,7 +165,6 @@ func (db *DB) pool(path, mode string) (*sql.DB, error) {
 	if mode == "ro" {
 		pool.SetMaxOpenConns(readers)
 	}
-	db.pools = append(db.pools, pool)
 	return pool, nil
 }
 
@@ -194,9 +198,11 @@ func (db *DB) checkSecret(ctx context.Context) error {
 }
 
 // Close lets the Updates that have begun end, refuses the others, and closes
-// the database.
-func (db *DB) Close() error {
-	db.closed.Do(func() { close(db.closing) })
+// the database. A second call does nothing more.
+func (db *DB) Close() error { return db.closed() }
+
+func (db *DB) stop() error {
+	close(db.closing)
 	<-db.done
 	return db.closePools()
 }
@@ -207,7 +213,6 @@ func (db *DB) closePools() error {
 		for range readers {
 			errs = append(errs, (<-db.reading).close())
 		}
-		db.reading = nil
 	}
 	errs = append(errs, db.writer.close())
 	for _, p := range db.pools {
@@ -254,10 +259,20 @@ func (c *conn) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-func (c *conn) exec(ctx context.Context, text string, args ...any) (sql.Result, error) {
+// exec runs a statement, and returns how many rows it changed and the row that
+// was inserted last.
+func (c *conn) exec(ctx context.Context, text string, args ...any) (rows, id int64, err error) {
 	s, err := c.stmt(ctx, text)
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
-	return s.ExecContext(ctx, args...)
+	r, err := s.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, 0, err
+	}
+	if rows, err = r.RowsAffected(); err != nil {
+		return 0, 0, err
+	}
+	id, err = r.LastInsertId()
+	return rows, id, err
 }

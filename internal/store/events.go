@@ -49,7 +49,8 @@ type txnEvent struct {
 	Reverses int64      `json:"reverses,omitempty"`
 	Via      int64      `json:"via,omitempty"`
 	Note     string     `json:"note,omitempty"`
-	Hold     int64      `json:"hold,omitempty"` // captured with it
+	At       int64      `json:"at,omitempty"`   // if not the time of the row
+	Hold     int64      `json:"hold,omitempty"` // that it was captured from
 }
 
 type holdEvent struct {
@@ -74,6 +75,7 @@ type memberEvent struct {
 	Opened   int64  `json:"opened"`
 	Seen     int64  `json:"seen"`
 	Frozen   int64  `json:"frozen,omitempty"`
+	FrozenBy string `json:"frozen_by,omitempty"`
 	Lost     int64  `json:"lost,omitempty"`
 	Locked   int64  `json:"locked,omitempty"`
 	Look     int64  `json:"look,omitempty"`

@@ -32,7 +32,7 @@ func (tx *Tx) Receive(ctx context.Context, m sms.Incoming, from *member.Member) 
 	}
 	dedup := keyedHash(tx.db.keys.dedup, m.Gateway+"\x00"+m.Key)
 	sealed := key.seal("inbox", m.From+"\x00"+m.Text)
-	n, err := tx.exec(ctx, `INSERT INTO inbox (gateway, dedup, at, sent_at, member, key, sealed, state) VALUES ($1, $2, $3, $4, $5, $6, $7, 'taken')
+	n, row, err := tx.put(ctx, `INSERT INTO inbox (gateway, dedup, at, sent_at, member, key, sealed, state) VALUES ($1, $2, $3, $4, $5, $6, $7, 'taken')
 		ON CONFLICT (gateway, dedup) DO NOTHING`, m.Gateway, dedup, micros(tx.now), micros(m.SentAt), id, key.id, sealed)
 	if err != nil {
 		return false, err
@@ -42,7 +42,7 @@ func (tx *Tx) Receive(ctx context.Context, m sms.Incoming, from *member.Member) 
 		return false, err
 	}
 	hash := sha256.Sum256(sealed)
-	tx.record(event{SMS: &smsEvent{Member: id, Hash: hash[:]}})
+	tx.record(event{SMS: &smsEvent{ID: row, Member: id, Hash: hash[:]}})
 	return true, nil
 }
 

@@ -99,23 +99,29 @@ func (tx *Tx) account(ctx context.Context, e accountEvent) (ledger.Account, erro
 	if !errors.Is(found(err), ErrNotFound) {
 		return a, err
 	}
+	if err := tx.openAccount(ctx, &e); err != nil {
+		return a, err
+	}
+	return tx.accounts[ledger.AccountID(e.ID)], nil
+}
+
+// openAccount writes a new account, and sets the ID of e.
+func (tx *Tx) openAccount(ctx context.Context, e *accountEvent) (err error) {
 	e.ID, err = tx.insert(ctx, `INSERT INTO account (member, name, currency, decimals, floor, unbounded) VALUES ($1, $2, $3, $4, $5, $6)`,
 		e.Member, e.Name, e.Currency, e.Decimals, e.Floor, bit(e.Unbounded))
 	if err != nil {
-		return a, err
+		return err
 	}
-	tx.record(event{Account: &e})
-	zero := money.New(0, money.Currency{Code: e.Currency, Decimals: e.Decimals})
-	a = ledger.Account{
-		ID: ledger.AccountID(e.ID), Balance: zero, Held: zero,
-		Floor: money.New(e.Floor, zero.Currency()), Unbounded: e.Unbounded,
-	}
-	tx.know(a)
-	return a, nil
+	tx.record(event{Account: e})
+	tx.know(e.account())
+	return nil
 }
 
-// Append implements ledger.Tx.
+// Append implements ledger.Tx. A transaction without a time gets that of tx.
 func (tx *Tx) Append(ctx context.Context, t *ledger.Transaction, after []ledger.Account) error {
+	if t.At.IsZero() {
+		t.At = tx.now
+	}
 	id, err := tx.insert(ctx, `INSERT INTO txn (ref, key, kind, at, reverses, via, note) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		t.Ref, t.Key, string(t.Kind), micros(t.At), int64(t.Reverses), int64(t.Via), t.Note)
 	if isUnique(err) {
@@ -128,6 +134,9 @@ func (tx *Tx) Append(ctx context.Context, t *ledger.Transaction, after []ledger.
 	e := txnEvent{
 		ID: id, Ref: t.Ref, Key: t.Key, Kind: string(t.Kind),
 		Reverses: int64(t.Reverses), Via: int64(t.Via), Note: t.Note,
+	}
+	if !t.At.Equal(tx.now) {
+		e.At = micros(t.At)
 	}
 	balances := map[ledger.AccountID]int64{}
 	for i, p := range t.Postings {
@@ -186,7 +195,9 @@ func (tx *Tx) Hold(ctx context.Context, id ledger.HoldID) (ledger.Hold, error) {
 	return h, err
 }
 
-// SaveHold implements ledger.HoldTx.
+// SaveHold implements ledger.HoldTx. A hold whose account has let go of its
+// part already is captured by the transaction just appended: the journal says
+// so, for the two replay as one.
 func (tx *Tx) SaveHold(ctx context.Context, h *ledger.Hold, after ledger.Account) error {
 	e := holdEvent{
 		ID: int64(h.ID), Account: int64(h.Account), Placed: h.Placed.Minor(), Remaining: h.Left.Minor(),
@@ -198,6 +209,9 @@ func (tx *Tx) SaveHold(ctx context.Context, h *ledger.Hold, after ledger.Account
 			e.Account, e.Placed, e.Remaining, e.Txn, e.Expires)
 		h.ID = ledger.HoldID(e.ID)
 	} else {
+		if last := tx.lastTxn(); last != nil && after.Held == tx.accounts[after.ID].Held {
+			last.Hold = e.ID
+		}
 		_, err = tx.exec(ctx, `UPDATE hold SET remaining = $2 WHERE id = $1`, e.ID, e.Remaining)
 	}
 	if err != nil {
@@ -205,6 +219,15 @@ func (tx *Tx) SaveHold(ctx context.Context, h *ledger.Hold, after ledger.Account
 	}
 	tx.record(event{Hold: &e})
 	return tx.saveAccount(ctx, after)
+}
+
+// lastTxn returns the transaction that was just appended; nil if something
+// else happened last.
+func (tx *Tx) lastTxn() *txnEvent {
+	if len(tx.events) == 0 {
+		return nil
+	}
+	return tx.events[len(tx.events)-1].Txn
 }
 
 // HoldsFor returns the open holds for a transaction that is in doubt.

@@ -19,7 +19,7 @@ const (
 )
 
 const memberColumns = `m.id, m.key, m.state, m.secret, m.language, m.chosen, m.muted, m.role, m.ceiling, m.line,
-	m.opened_at, m.seen_at, m.frozen_at, m.lost_at, m.locked_till, m.look_till, m.ask_till, m.doubt_till, m.proved_at,
+	m.opened_at, m.seen_at, m.frozen_at, m.frozen_by, m.lost_at, m.locked_till, m.look_till, m.ask_till, m.doubt_till, m.proved_at,
 	m.waiting, m.flood_tat, m.flood_till, coalesce(k.sealed, x'')`
 
 const fromMember = ` FROM member m LEFT JOIN key k ON k.id = m.key `
@@ -28,7 +28,7 @@ func (tx *Tx) scanMember(scan func(...any) error) (*member.Member, error) {
 	var m member.Member
 	var secret, wrapped []byte
 	err := scan(&m.ID, &m.Key, &m.State, &secret, &m.Language, &m.Chosen, &m.Muted, &m.Role, &m.Ceiling, &m.Line,
-		moment{&m.OpenedAt}, moment{&m.SeenAt}, moment{&m.FrozenAt}, moment{&m.LostAt}, moment{&m.LockedTill},
+		moment{&m.OpenedAt}, moment{&m.SeenAt}, moment{&m.FrozenAt}, &m.FrozenBy, moment{&m.LostAt}, moment{&m.LockedTill},
 		moment{&m.LookTill}, moment{&m.AskTill}, moment{&m.DoubtTill}, moment{&m.ProvedAt},
 		&m.Waiting, moment{&m.FloodTAT}, moment{&m.FloodTill}, &wrapped)
 	if err != nil {
@@ -142,16 +142,16 @@ func (tx *Tx) SaveMember(ctx context.Context, m *member.Member) error {
 	}
 	_, err := tx.exec(ctx, `UPDATE member SET key = $2, state = $3, secret = $4, number_hash = $5, language = $6, chosen = $7, muted = $8,
 		role = $9, ceiling = $10, line = $11, opened_at = $12, seen_at = $13, frozen_at = $14, lost_at = $15, locked_till = $16,
-		look_till = $17, ask_till = $18, doubt_till = $19, proved_at = $20, waiting = $21, flood_tat = $22, flood_till = $23 WHERE id = $1`,
+		look_till = $17, ask_till = $18, doubt_till = $19, proved_at = $20, waiting = $21, flood_tat = $22, flood_till = $23, frozen_by = $24 WHERE id = $1`,
 		int64(m.ID), m.Key, string(m.State), secret, hash, m.Language, bit(m.Chosen), bit(m.Muted),
 		string(m.Role), m.Ceiling, m.Line, micros(m.OpenedAt), micros(m.SeenAt), micros(m.FrozenAt), micros(m.LostAt), micros(m.LockedTill),
-		micros(m.LookTill), micros(m.AskTill), micros(m.DoubtTill), micros(m.ProvedAt), bit(m.Waiting), micros(m.FloodTAT), micros(m.FloodTill))
+		micros(m.LookTill), micros(m.AskTill), micros(m.DoubtTill), micros(m.ProvedAt), bit(m.Waiting), micros(m.FloodTAT), micros(m.FloodTill), string(m.FrozenBy))
 	if err != nil {
 		return err
 	}
 	tx.record(event{Member: &memberEvent{
 		ID: int64(m.ID), Key: m.Key, State: string(m.State), Secret: secret, Language: m.Language, Chosen: m.Chosen, Muted: m.Muted,
-		Role: string(m.Role), Ceiling: m.Ceiling, Opened: micros(m.OpenedAt), Seen: micros(m.SeenAt), Frozen: micros(m.FrozenAt),
+		Role: string(m.Role), Ceiling: m.Ceiling, Opened: micros(m.OpenedAt), Seen: micros(m.SeenAt), Frozen: micros(m.FrozenAt), FrozenBy: string(m.FrozenBy),
 		Lost: micros(m.LostAt), Locked: micros(m.LockedTill), Look: micros(m.LookTill), Ask: micros(m.AskTill),
 		Doubt: micros(m.DoubtTill), Proved: micros(m.ProvedAt),
 	}})
@@ -188,6 +188,7 @@ func (tx *Tx) Erase(ctx context.Context, m *member.Member, nickFree time.Time) e
 
 func (tx *Tx) eraseKey(ctx context.Context, id int64) error {
 	tx.record(event{Erase: &eraseEvent{id}})
+	tx.erased = true
 	_, err := tx.exec(ctx, `DELETE FROM key WHERE id = $1`, id)
 	return err
 }
@@ -377,13 +378,16 @@ func oneApart(a, b string) bool {
 
 // Block makes every later request of other to m refused at once, or ends that.
 func (tx *Tx) Block(ctx context.Context, m, other member.ID, on bool) error {
-	tx.record(event{Block: &blockEvent{Member: int64(m), Other: int64(other), Ended: !on}})
-	if !on {
-		_, err := tx.exec(ctx, `DELETE FROM block WHERE member = $1 AND other = $2`, int64(m), int64(other))
-		return err
+	text, args := `DELETE FROM block WHERE member = $1 AND other = $2`, []any{int64(m), int64(other)}
+	if on {
+		text = `INSERT INTO block (member, other) SELECT $1, $2 WHERE (SELECT count(*) FROM block WHERE member = $1) < $3
+			ON CONFLICT DO NOTHING`
+		args = append(args, maxBlocks)
 	}
-	_, err := tx.exec(ctx, `INSERT INTO block (member, other) SELECT $1, $2 WHERE (SELECT count(*) FROM block WHERE member = $1) < $3
-		ON CONFLICT DO NOTHING`, int64(m), int64(other), maxBlocks)
+	n, err := tx.exec(ctx, text, args...)
+	if n > 0 {
+		tx.record(event{Block: &blockEvent{Member: int64(m), Other: int64(other), Ended: !on}})
+	}
 	return err
 }
 
@@ -397,8 +401,10 @@ func (tx *Tx) Blocked(ctx context.Context, m, other member.ID) (bool, error) {
 // Refuse keeps the fingerprint of a number that must never be written to again.
 func (tx *Tx) Refuse(ctx context.Context, n sms.Number) error {
 	hash := keyedHash(tx.db.keys.refuse, n.E164())
-	tx.record(event{Refused: &refusedEvent{hash}})
-	_, err := tx.exec(ctx, `INSERT INTO refused (hash, at) VALUES ($1, $2) ON CONFLICT DO NOTHING`, hash, micros(tx.now))
+	k, err := tx.exec(ctx, `INSERT INTO refused (hash, at) VALUES ($1, $2) ON CONFLICT DO NOTHING`, hash, micros(tx.now))
+	if k > 0 {
+		tx.record(event{Refused: &refusedEvent{hash}})
+	}
 	return err
 }
 

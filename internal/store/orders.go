@@ -113,13 +113,14 @@ func (tx *Tx) SaveOrder(ctx context.Context, o *order.Order) error {
 	return nil
 }
 
-// orderChanged writes what lasts to the journal, and wakes who waits for time.
+// orderChanged writes what outlives its code to the journal, and wakes who
+// waits for time.
 func (tx *Tx) orderChanged(o *order.Order, keyID int64, secret []byte) {
 	if !o.Due.IsZero() {
 		tx.touch(Due)
 	}
-	if !o.State.Lasts() && o.Paid.IsZero() && o.Kind != order.Request {
-		return
+	if o.State == order.Open && o.Paid.IsZero() && o.Kind != order.Request {
+		return // it dies with its code
 	}
 	tx.record(event{Order: &orderEvent{
 		ID: o.ID, Ref: o.Ref, Kind: string(o.Kind), State: string(o.State), Owner: o.Owner, Asked: o.Asked, Payer: o.Payer, Payee: o.Payee,
@@ -173,7 +174,7 @@ func (tx *Tx) CountEnded(ctx context.Context, owner member.ID, kind order.Kind, 
 // GiftsFor returns the payments that a number without a yes has been given,
 // the oldest first.
 func (tx *Tx) GiftsFor(ctx context.Context, payee member.ID, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.payee = $1 AND o.paid_at > 0 AND o.state = 'waiting' AND o.kind = 'pay'
+	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.payee = $1 AND o.paid_at > 0 AND o.state = 'waiting' AND o.hold = 0
 		ORDER BY o.id LIMIT $2`, int64(payee), limit)
 }
 
@@ -313,4 +314,10 @@ func (tx *Tx) CreditedBy(ctx context.Context, admin member.ID, c money.Currency,
 	err := tx.row(ctx, `SELECT coalesce(sum(amount), 0) FROM orders WHERE owner = $1 AND kind = 'credit' AND paid_at >= $2 AND paid_at > 0 AND currency = $3`,
 		int64(admin), micros(since), c.Code).Scan(&n)
 	return money.New(n, c), err
+}
+
+// DisputesOf returns at most limit disputes in which a member takes part.
+func (tx *Tx) DisputesOf(ctx context.Context, m member.ID, limit int) ([]*order.Order, error) {
+	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.state = 'disputed' AND (o.payer = $1 OR o.payee = $1) ORDER BY o.id LIMIT $2`,
+		int64(m), limit)
 }

@@ -18,6 +18,7 @@ type Tx struct {
 	writes  bool
 	events  []event
 	touched map[Topic]bool
+	erased  bool // a key was destroyed
 
 	accounts map[ledger.AccountID]ledger.Account // as this Tx knows them; nobody else can write meanwhile
 }
@@ -37,26 +38,21 @@ func (tx *Tx) touch(t Topic) {
 }
 
 // statements run without the caller's cancellation: what has begun ends.
-func (tx *Tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
+func (tx *Tx) put(ctx context.Context, text string, args ...any) (rows, id int64, err error) {
 	if !tx.writes {
-		return 0, ErrReadOnly
+		return 0, 0, ErrReadOnly
 	}
-	r, err := tx.c.exec(context.WithoutCancel(ctx), text, args...)
-	if err != nil {
-		return 0, err
-	}
-	return r.RowsAffected()
+	return tx.c.exec(context.WithoutCancel(ctx), text, args...)
+}
+
+func (tx *Tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
+	rows, _, err := tx.put(ctx, text, args...)
+	return rows, err
 }
 
 func (tx *Tx) insert(ctx context.Context, text string, args ...any) (id int64, err error) {
-	if !tx.writes {
-		return 0, ErrReadOnly
-	}
-	r, err := tx.c.exec(context.WithoutCancel(ctx), text, args...)
-	if err != nil {
-		return 0, err
-	}
-	return r.LastInsertId()
+	_, id, err = tx.put(ctx, text, args...)
+	return id, err
 }
 
 func (tx *Tx) row(ctx context.Context, text string, args ...any) row {

@@ -4,7 +4,7 @@
 -- AES-256-GCM under the key they name; erasing a key erases what it seals.
 
 CREATE TABLE key (
-    id      INTEGER PRIMARY KEY,
+    id      INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: what an erased key sealed stays erased
     sealed  BLOB    NOT NULL,           -- wrapped by the server's secret
     dies_at INTEGER NOT NULL DEFAULT 0  -- keys of strangers die within a day
 );
@@ -24,6 +24,7 @@ CREATE TABLE member (
     opened_at   INTEGER NOT NULL DEFAULT 0,
     seen_at     INTEGER NOT NULL DEFAULT 0,
     frozen_at   INTEGER NOT NULL DEFAULT 0,
+    frozen_by   TEXT    NOT NULL DEFAULT '', -- self or desk
     lost_at     INTEGER NOT NULL DEFAULT 0,
     locked_till INTEGER NOT NULL DEFAULT 0,
     look_till   INTEGER NOT NULL DEFAULT 0,
