@@ -20,6 +20,7 @@ import (
 	"io/fs"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/pressly/goose/v3"
@@ -215,7 +216,7 @@ func (db *DB) closePools() error {
 		}
 	}
 	errs = append(errs, db.writer.close())
-	for _, p := range db.pools {
+	for _, p := range slices.Backward(db.pools) { // the writer last: it empties the log
 		errs = append(errs, p.Close())
 	}
 	return errors.Join(errs...)

@@ -176,14 +176,22 @@ func (tx *Tx) Erase(ctx context.Context, m *member.Member, nickFree time.Time) e
 	if err := tx.SaveMember(ctx, m); err != nil {
 		return err
 	}
+	if err := tx.clearMember(ctx, int64(m.ID)); err != nil {
+		return err
+	}
+	return tx.eraseKey(ctx, m.Key)
+}
+
+// clearMember deletes what only a member has.
+func (tx *Tx) clearMember(ctx context.Context, id int64) error {
 	for _, text := range []string{
 		`DELETE FROM card WHERE member = $1`, `DELETE FROM block WHERE member = $1`, `DELETE FROM lookup WHERE member = $1`,
 	} {
-		if _, err := tx.exec(ctx, text, int64(m.ID)); err != nil {
+		if _, err := tx.exec(ctx, text, id); err != nil {
 			return err
 		}
 	}
-	return tx.eraseKey(ctx, m.Key)
+	return nil
 }
 
 func (tx *Tx) eraseKey(ctx context.Context, id int64) error {

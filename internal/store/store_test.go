@@ -264,3 +264,34 @@ func (v *village) talk(t testing.TB, db *store.DB) {
 		})
 	}
 }
+
+// keys returns the wrapped keys that a database holds.
+func keys(t testing.TB, path string) map[int64][]byte {
+	t.Helper()
+	raw, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := raw.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	rows, err := raw.Query(`SELECT id, sealed FROM key`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[int64][]byte{}
+	for rows.Next() {
+		var id int64
+		var sealed []byte
+		if err := rows.Scan(&id, &sealed); err != nil {
+			t.Fatal(err)
+		}
+		all[id] = sealed
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
