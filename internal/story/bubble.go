@@ -36,7 +36,8 @@ func Test(t *testing.T, file string, open Open) {
 // Main plays the stories in files, each in a bubble of its own, outside of go
 // test: real time, but not chance, is shut out. It writes to stdout which hold
 // and where the others differ, to stderr which are no stories, and ends the
-// process with status 0 if all hold, 2 if a file is no story, else 1.
+// process with status 0 if all hold, 2 if a file is no story, else 1. A panic in
+// a goroutine that the server started ends the process at once, as anywhere.
 func Main(ctx context.Context, files []string, open Open, stdout, stderr io.Writer) {
 	context.AfterFunc(ctx, func() {
 		fmt.Fprintln(stderr, context.Cause(ctx))

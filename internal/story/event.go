@@ -79,7 +79,7 @@ func (p *parser) mark(m *SMS, attributes string) error {
 			return fmt.Errorf("unknown attribute %q", word)
 		}
 	}
-	if sent != "" || seen["sent"] {
+	if seen["sent"] {
 		at, err := sentAt(sent, m.SentAt)
 		if err != nil {
 			return err

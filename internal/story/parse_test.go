@@ -104,8 +104,6 @@ func TestPhonesAreOfTheRangeForFiction(t *testing.T) {
 	}
 }
 
-// A wrong story begins with h, and its last line is the wrong one, unless said
-// otherwise.
 func TestAWrongStoryDoesNotStart(t *testing.T) {
 	const title, clock = "# 1 T\n", "# 1 T\n@clock 2026-03-28 14:00\n"
 	const given = clock + "@given yann=10 emission=-10\n"

@@ -128,13 +128,8 @@ func TestAReferenceHasItsShape(t *testing.T) {
 			holds(t, head+paid, f)
 			continue
 		}
-		shown := "<yann Payer 20 m à lena ? Répondre 556 030. Réf " + ref
-		if ref == "K7F22" || ref == "K7F2MM" || ref == "77F2" {
-			differs(t, head+paid, f, 6, "<yann Payer 20 m à lena ? Répondre 556 030. Réf F1G2", shown)
-			continue
-		}
-		if err := play(t, head+paid, f); err == nil {
-			t.Errorf("the reference %s passed", ref)
+		if d, ok := errors.AsType[*story.Diff](play(t, head+paid, f)); !ok || d.Line != 6 || !strings.HasSuffix(d.Got, " "+ref) {
+			t.Errorf("the reference %s makes the difference %v, want one at line 6 that shows it", ref, d)
 		}
 	}
 }
