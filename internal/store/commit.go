@@ -135,12 +135,14 @@ func (db *DB) commit(first *request) {
 			}
 			erased = erased || r.tx.erased
 		}
-		close(r.done)
 	}
-	db.publish(touched)
 	if erased {
 		db.emptyLog(ctx)
 	}
+	for _, r := range batch {
+		close(r.done)
+	}
+	db.publish(touched)
 }
 
 // emptyLog empties the write-ahead log, where a key that was destroyed may
