@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -8,8 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"time"
+
+	"maillon/internal/ledger"
 )
 
 // A request is one Update that waits for its turn.
@@ -121,6 +125,7 @@ func (db *DB) commit(first *request) {
 		_, _, err = db.writer.exec(ctx, "COMMIT")
 	}
 	if err != nil {
+		db.accounts = nil
 		_, _, _ = db.writer.exec(ctx, "ROLLBACK")
 		slog.Error("commit failed", "updates", len(batch), "error", err)
 	}
@@ -167,21 +172,33 @@ func (db *DB) runBatch(ctx context.Context, first *request) ([]*request, error) 
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return batch, err
 	}
-	if err := db.run(ctx, first, &h); err != nil {
-		return batch, err
+	if h.seq != db.last.seq || !bytes.Equal(h.hash, db.last.hash) {
+		db.accounts = nil // another process wrote
 	}
-	for len(batch) < maxBatch {
-		select {
-		case r := <-db.queue:
+	for r := first; r != nil; r = db.next(len(batch)) {
+		if r != first {
 			batch = append(batch, r)
-			if err := db.run(ctx, r, &h); err != nil {
-				return batch, err
-			}
-		default:
-			return batch, nil
+		}
+		if err := db.run(ctx, r, &h); err != nil {
+			return batch, err
 		}
 	}
+	db.last = h
 	return batch, nil
+}
+
+// next returns the next request that waits, nil if none does or a batch of n
+// has no room.
+func (db *DB) next(n int) *request {
+	if n >= maxBatch {
+		return nil
+	}
+	select {
+	case r := <-db.queue:
+		return r
+	default:
+		return nil
+	}
 }
 
 // run runs one request inside a savepoint. It returns an error only if the
@@ -193,7 +210,7 @@ func (db *DB) run(ctx context.Context, r *request, h *head) error {
 	if _, _, err := db.writer.exec(ctx, "SAVEPOINT u"); err != nil {
 		return err
 	}
-	r.tx = &Tx{db: db, c: db.writer, now: time.UnixMicro(max(time.Now().UnixMicro(), h.at)), writes: !r.read}
+	r.tx = &Tx{db: db, c: db.writer, now: time.UnixMicro(max(time.Now().UnixMicro(), h.at)), writes: !r.read, known: db.accounts}
 	r.err = guarded(r.do, r.tx)
 	after := *h
 	if r.err == nil && len(r.tx.events) > 0 {
@@ -201,6 +218,7 @@ func (db *DB) run(ctx context.Context, r *request, h *head) error {
 	}
 	if r.err == nil {
 		*h = after
+		db.remember(r.tx.accounts)
 		_, _, err := db.writer.exec(ctx, "RELEASE u")
 		return err
 	}
@@ -209,6 +227,15 @@ func (db *DB) run(ctx context.Context, r *request, h *head) error {
 	}
 	_, _, err := db.writer.exec(ctx, "RELEASE u")
 	return err
+}
+
+// remember keeps the accounts that a request has read or left, so that the next
+// need not read them. They hold until another process writes to the journal.
+func (db *DB) remember(accounts map[ledger.AccountID]ledger.Account) {
+	if db.accounts == nil || len(db.accounts) >= maxAccounts {
+		db.accounts = make(map[ledger.AccountID]ledger.Account, len(accounts))
+	}
+	maps.Copy(db.accounts, accounts)
 }
 
 // guarded turns a panic of do into an error, so that a mistake in one caller

@@ -25,6 +25,8 @@ import (
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"maillon/internal/ledger"
 )
 
 //go:embed migrations
@@ -41,11 +43,12 @@ var sqlite = dialect{name: "sqlite", goose: goose.DialectSQLite3, driver: "sqlit
 
 // Bounds of the store.
 const (
-	queueLen   = 4096 // Updates that may wait; beyond, ErrBusy
-	maxBatch   = 512  // Updates in one commit
-	readers    = 2    // connections for View
-	cacheKiB   = 16 << 10
-	busyMillis = 10_000 // how long to wait for another process that writes
+	queueLen    = 4096 // Updates that may wait; beyond, ErrBusy
+	maxBatch    = 512  // Updates in one commit
+	readers     = 2    // connections for View
+	cacheKiB    = 16 << 10
+	busyMillis  = 10_000 // how long to wait for another process that writes
+	maxAccounts = 50_000 // that the writer remembers
 )
 
 var (
@@ -67,6 +70,9 @@ type DB struct {
 	pools   []*sql.DB
 	writer  *conn
 	reading chan *conn // nil in memory: reads take their turn among the Updates
+
+	accounts map[ledger.AccountID]ledger.Account // of the writer, as of last
+	last     head                                // of the writer: the end of the journal after its last commit
 
 	queue   chan *request
 	closing chan struct{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,9 @@ func (tx *Tx) know(a ledger.Account) {
 // Account implements ledger.Tx.
 func (tx *Tx) Account(ctx context.Context, id ledger.AccountID) (ledger.Account, error) {
 	if a, ok := tx.accounts[id]; ok {
+		return a, nil
+	}
+	if a, ok := tx.known[id]; ok {
 		return a, nil
 	}
 	a, err := scanAccount(tx.row(ctx, `SELECT `+accountColumns+` FROM account WHERE id = $1`, int64(id)).Scan)
@@ -139,6 +143,7 @@ func (tx *Tx) Append(ctx context.Context, t *ledger.Transaction, after []ledger.
 		e.At = micros(t.At)
 	}
 	balances := map[ledger.AccountID]int64{}
+	rows := make([]postingRow, 0, len(t.Postings))
 	for i, p := range t.Postings {
 		if _, ok := balances[p.Account]; !ok {
 			a, err := tx.Account(ctx, p.Account)
@@ -148,12 +153,11 @@ func (tx *Tx) Append(ctx context.Context, t *ledger.Transaction, after []ledger.
 			balances[p.Account] = a.Balance.Minor()
 		}
 		balances[p.Account] += p.Amount.Minor()
-		_, err := tx.exec(ctx, `INSERT INTO posting (txn, n, account, amount, balance) VALUES ($1, $2, $3, $4, $5)`,
-			id, i, int64(p.Account), p.Amount.Minor(), balances[p.Account])
-		if err != nil {
-			return err
-		}
+		rows = append(rows, postingRow{id, int64(i), int64(p.Account), p.Amount.Minor(), balances[p.Account]})
 		e.Postings = append(e.Postings, [2]int64{int64(p.Account), p.Amount.Minor()})
+	}
+	if err := tx.insertPostings(ctx, rows); err != nil {
+		return err
 	}
 	for _, a := range after {
 		if err := tx.saveAccount(ctx, a); err != nil {
@@ -162,6 +166,24 @@ func (tx *Tx) Append(ctx context.Context, t *ledger.Transaction, after []ledger.
 	}
 	tx.record(event{Txn: &e})
 	tx.touch(Books)
+	return nil
+}
+
+// insertPostings writes postings two by two, as most transactions have them.
+func (tx *Tx) insertPostings(ctx context.Context, rows []postingRow) error {
+	const one = `INSERT INTO posting (txn, n, account, amount, balance) VALUES ($1, $2, $3, $4, $5)`
+	const two = one + `, ($6, $7, $8, $9, $10)`
+	for pair := range slices.Chunk(rows, 2) {
+		text, p := one, pair[0]
+		args := []any{p.txn, p.n, p.account, p.amount, p.balance}
+		if len(pair) == 2 {
+			text, p = two, pair[1]
+			args = append(args, p.txn, p.n, p.account, p.amount, p.balance)
+		}
+		if _, err := tx.exec(ctx, text, args...); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -20,7 +20,8 @@ type Tx struct {
 	touched map[Topic]bool
 	erased  bool // a key was destroyed
 
-	accounts map[ledger.AccountID]ledger.Account // as this Tx knows them; nobody else can write meanwhile
+	accounts map[ledger.AccountID]ledger.Account // as this Tx has read or left them
+	known    map[ledger.AccountID]ledger.Account // as they were before it; nobody else can write meanwhile
 }
 
 // ErrReadOnly means that a View tried to write.

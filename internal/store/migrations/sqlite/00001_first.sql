@@ -246,4 +246,3 @@ CREATE TABLE journal (
     body TEXT    NOT NULL,
     hash BLOB    NOT NULL
 );
-CREATE INDEX journal_at ON journal (at);
