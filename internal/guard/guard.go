@@ -8,6 +8,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -130,7 +131,9 @@ func (l Limits) NearLimit(amount int64) bool {
 // NearRanges returns the ranges of amounts just below a limit, apart from each other.
 func (l Limits) NearRanges() [][2]int64 {
 	var all [][2]int64
-	for _, limit := range []int64{l.FirstMax, l.Max, l.Day} {
+	limits := []int64{l.FirstMax, l.Max, l.Day}
+	slices.Sort(limits)
+	for _, limit := range limits {
 		if limit <= 0 {
 			continue
 		}

@@ -178,7 +178,9 @@ func (s *Settings) Set(key, value string) error {
 	if !ok {
 		return fmt.Errorf("%q: %w", key, ErrUnknown)
 	}
+	before := *s
 	if err := set(value); err != nil {
+		*s = before // one of two parts may have been read
 		return fmt.Errorf("%s=%q: %w", key, value, err)
 	}
 	return nil
