@@ -22,18 +22,21 @@ const benchAccounts = 10_000
 // before the next of the same caller begins. Compare with BenchmarkRawLog, the
 // limit of the same disk, in the same run.
 func BenchmarkTransfers(b *testing.B) {
-	for _, callers := range []int{1, 8, 64} {
-		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+	for _, c := range []struct {
+		callers int
+		hot     bool // all pay one merchant
+	}{{1, false}, {8, false}, {64, false}, {64, true}} {
+		b.Run(fmt.Sprintf("callers=%d,hot=%v", c.callers, c.hot), func(b *testing.B) {
 			db := openFile(b, filepath.Join(b.TempDir(), "books.db"))
 			accounts := fund(b, db, benchAccounts)
 			var n atomic.Int64
-			perSecond(b, callers, func() error {
+			perSecond(b, c.callers, func() error {
 				i := n.Add(1)
+				from, to := accounts[1+i%(benchAccounts-1)], accounts[0]
+				if !c.hot {
+					to = accounts[(1+i%(benchAccounts-1)+benchAccounts/2)%benchAccounts]
+				}
 				return db.Update(b.Context(), func(tx *store.Tx) error {
-					from, to := accounts[i%benchAccounts], accounts[(i*7+1)%benchAccounts]
-					if from == to {
-						to = accounts[(i*7+2)%benchAccounts]
-					}
 					return post(b.Context(), tx, fmt.Sprintf("bench:%d", i), from, to, 1)
 				})
 			})
