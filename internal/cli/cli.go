@@ -1,0 +1,137 @@
+// Package cli is the program as it is seen from a terminal: one file for each
+// command, and here what they share.
+//
+// Every command does one thing, says on standard error what went wrong and what
+// to do about it, and ends with a status that a script can rely on; they are
+// listed in docs/ops/commands.md. What it prints about members is no more than
+// was asked for, and errors hold nothing of members but what was typed.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+)
+
+// The statuses with which the program ends.
+const (
+	ExitDone    = 0 // what was asked is done, or holds
+	ExitNo      = 1 // the answer is no: refused, a fault, a story that differs
+	ExitUsage   = 2 // the command line or what it names cannot be read
+	ExitTrouble = 3 // the data folder or its database cannot be used
+)
+
+// An ExitError is an error with the status that it ends the program with. The
+// status of any other error is ExitTrouble.
+type ExitError struct {
+	Code int
+	Err  error // nil: there is nothing to say any more
+}
+
+// Error implements error.
+func (e *ExitError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit status %d", e.Code)
+	}
+	return e.Err.Error()
+}
+
+// Unwrap returns the error without its status.
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// exitf returns an ExitError with a text.
+func exitf(code int, format string, args ...any) error {
+	return &ExitError{code, fmt.Errorf(format, args...)}
+}
+
+// Streams are what a command reads from and writes to.
+type Streams struct {
+	In       io.Reader
+	Out      io.Writer
+	Err      io.Writer
+	Terminal bool // Err is a terminal: progress may be drawn on it
+}
+
+// commands are all commands. Each has a method
+//
+//	Run(ctx context.Context, io *Streams) error
+type commands struct {
+	// The server: serve.go, gateway.go.
+
+	// Stories and the conversation: story.go, parse.go.
+
+	// Measuring: bench.go.
+
+	// Administrators.
+	Version versionCommand `cmd:"" help:"Print which program this is."`
+}
+
+// Main runs the program and returns the status to end with. The first signal
+// to stop ends the work in order; the second ends the program at once.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return Run(ctx, os.Args[1:], &Streams{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Terminal: term.IsTerminal(int(os.Stderr.Fd())), //nolint:gosec // a file descriptor is a small number
+	})
+}
+
+// ended is how kong says that the program has said all, after --help.
+type ended int
+
+// Run runs one command line and returns the status to end with.
+func Run(ctx context.Context, args []string, io *Streams) (status int) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case ended:
+			status = int(p)
+		default:
+			panic(p)
+		}
+	}()
+	var all commands
+	parser, err := kong.New(&all,
+		kong.Name("maillon"),
+		kong.Description("Money by SMS, for an association and its members."),
+		kong.UsageOnError(), kong.Writers(io.Out, io.Err), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(code int) { panic(ended(code)) }),
+		kong.Bind(io), kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		panic(err) // the tags of a command are wrong
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	chosen, err := parser.Parse(args)
+	if err != nil {
+		return report(io, &ExitError{ExitUsage, fmt.Errorf("%w (maillon --help lists the commands)", err)})
+	}
+	return report(io, chosen.Run())
+}
+
+// report tells an error and returns its status.
+func report(io *Streams, err error) int {
+	if err == nil {
+		return ExitDone
+	}
+	code := ExitTrouble
+	if e, ok := errors.AsType[*ExitError](err); ok {
+		code = e.Code
+		if e.Err == nil {
+			return code
+		}
+	}
+	fmt.Fprintf(io.Err, "maillon: %v\n", err)
+	return code
+}
