@@ -45,6 +45,16 @@ const (
 	Silence  Verb = "silence"
 )
 
+// known reports whether v is one of the verbs.
+func known(v Verb) bool {
+	switch v {
+	case Balance, Pay, Ask, Yes, No, Cancel, Refund, History, Nick, Help, Lang, Word, Fraud, Lost, Card, Block, Unblock, Verify,
+		Till, Stop, Start, Close, Voucher, Redeem, Credit, Freeze, Unfreeze, Pause, State, Silence:
+		return true
+	}
+	return false
+}
+
 // A Payee is whom a command names: by pseudo or by number, never both.
 type Payee struct {
 	Nick   string     // lower case, without @; may be a word for oneself
