@@ -1,0 +1,293 @@
+// Package notice writes to people: it finds the words in their language, puts
+// the member's own word before them, and leaves the SMS in the outbox with its
+// priority and its time to live, inside the transaction of what it tells.
+package notice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"maillon/internal/guard"
+	"maillon/internal/member"
+	"maillon/internal/money"
+	"maillon/internal/phrase"
+	"maillon/internal/setting"
+	"maillon/internal/sms"
+	"maillon/internal/store"
+)
+
+// How long a message is worth sending.
+const (
+	receiptLife = 12 * time.Hour
+	noticeLife  = 24 * time.Hour
+)
+
+const maxAlertPhones = 20
+
+// Fields are what a text says: by placeholder, a string, an int, an amount, or
+// one of the types below, which each reader sees in his own language.
+type Fields map[string]any
+
+// What fields may hold beside strings, ints and amounts.
+type (
+	Day    time.Time // the date
+	Clock  time.Time // hour and minute
+	Code   string    // a one-time code, shown in two halves
+	Phrase struct {  // another text of the language
+		Key    string
+		Fields Fields
+	}
+)
+
+// A Refusal is why something was not done, as its reader will see it.
+type Refusal struct {
+	Key    string
+	Fields Fields
+}
+
+func (r *Refusal) Error() string { return "refused: " + r.Key }
+
+// Refuse returns a Refusal as an error.
+func Refuse(key string, f Fields) error { return &Refusal{key, f} }
+
+// A Voice speaks for one association.
+type Voice struct {
+	book  *phrase.Book
+	set   *setting.Settings
+	house map[string]phrase.Fields // by language: what every text may name
+}
+
+// New returns a voice that speaks the languages of book.
+func New(book *phrase.Book, set *setting.Settings) *Voice {
+	v := &Voice{book: book, set: set, house: map[string]phrase.Fields{}}
+	for _, l := range book.Languages() {
+		v.house[l] = v.houseFields(l)
+	}
+	return v
+}
+
+func (v *Voice) houseFields(language string) phrase.Fields {
+	s := v.set
+	tags := make([]string, 0, 8)
+	for _, l := range v.book.Languages() {
+		tags = append(tags, strings.ToUpper(l))
+	}
+	whole := func(n int64) string { return v.book.Amount(language, setting.Whole(n, s.Currency())) }
+	days := func(d time.Duration) string { return strconv.Itoa(int(d / (24 * time.Hour))) }
+	hours := func(d time.Duration) string { return strconv.Itoa(int(d / time.Hour)) }
+	minutes := func(d time.Duration) string { return strconv.Itoa(int(d / time.Minute)) }
+	help := s.Help
+	if help == "" { // nobody to ring: people come
+		help = setting.In(s.Desk, language)
+	}
+	f := phrase.Fields{
+		"asso": s.Association, "desk": setting.In(s.Desk, language), "hours": setting.In(s.Hours, language), "help": help,
+		"langs": strings.Join(tags, ", "),
+		"ttl":   minutes(s.CodeTTL), "conf": minutes(s.Conflict), "lock": hours(s.Lock), "wait": hours(s.NumberWait), "look": hours(s.LookupsLock),
+		"gdays": days(s.Unaccepted), "rdays": days(s.RequestTTL), "rlock": "30", "ndays": days(s.NickReserved),
+		"tries": strconv.Itoa(s.Tries), "len": strconv.Itoa(s.CodeLen),
+		"max": whole(s.Max), "day": whole(s.Day), "fmax": whole(s.FirstMax), "above": whole(s.ConfirmAbove),
+	}
+	maps.Copy(f, unitFields(s.Units[0], ""))
+	return f
+}
+
+func unitFields(u setting.Unit, suffix string) phrase.Fields {
+	return phrase.Fields{"u" + suffix: u.Symbol, "unit" + suffix: u.Name, "units" + suffix: u.Plural}
+}
+
+// Lint returns what the languages could not say with these settings: a text
+// that is missing, or too long for one SMS at its widest.
+func (v *Voice) Lint() []phrase.Problem {
+	limits := phrase.DefaultLimits()
+	limits.House = v.house
+	if d := v.set.Units[0].Decimals; d > 0 {
+		for _, name := range []string{"bal", "bal2", "amt", "amt2", "amt3"} {
+			limits.Widest[name] += "," + strings.Repeat("9", int(d))
+		}
+	}
+	return v.book.Lint(limits)
+}
+
+// Speaks reports whether there are texts in a language.
+func (v *Voice) Speaks(language string) bool {
+	_, ok := v.house[language]
+	return ok
+}
+
+// Unit returns the fields that name another unit than the first one.
+func Unit(u setting.Unit) Fields { return Fields{"u": u.Symbol, "unit": u.Name, "units": u.Plural} }
+
+// Text returns a text as a member would read it, without the member's word.
+func (v *Voice) Text(language, key string, f Fields) (string, error) {
+	return v.render(language, "", key, f)
+}
+
+func (v *Voice) render(language, word, key string, f Fields) (string, error) {
+	house, ok := v.house[language]
+	if !ok {
+		language = v.set.Language
+		house = v.house[language]
+	}
+	all := maps.Clone(house)
+	for name, value := range f {
+		text, err := v.show(language, value)
+		if err != nil {
+			return "", fmt.Errorf("%s: %s: %w", key, name, err)
+		}
+		all[name] = text
+		if a, ok := value.(money.Amount); ok && f["u"] == nil {
+			all["u"] = v.set.UnitOf(a.Currency()).Symbol
+		}
+	}
+	return v.book.Render(language, key, all, word)
+}
+
+func (v *Voice) show(language string, value any) (string, error) {
+	switch x := value.(type) {
+	case string:
+		return x, nil
+	case int:
+		return strconv.Itoa(x), nil
+	case int64:
+		return strconv.FormatInt(x, 10), nil
+	case money.Amount:
+		return v.book.Amount(language, x), nil
+	case Day:
+		return v.book.Date(language, time.Time(x).In(v.set.Zone)), nil
+	case Clock:
+		return v.book.Clock(language, time.Time(x).In(v.set.Zone)), nil
+	case Code:
+		return guard.ShowCode(string(x)), nil
+	case Phrase:
+		return v.render(language, "", x.Key, x.Fields)
+	}
+	return "", fmt.Errorf("%T is nothing to read", value)
+}
+
+// Answer replies to what a member wrote. It goes out also to the muted.
+func (v *Voice) Answer(ctx context.Context, tx *store.Tx, to *member.Member, key string, f Fields) error {
+	return v.send(ctx, tx, to, to.Word, key, f, sms.Notice, tx.Now().Add(noticeLife))
+}
+
+// AnswerPlain is Answer without the member's own word.
+func (v *Voice) AnswerPlain(ctx context.Context, tx *store.Tx, to *member.Member, key string, f Fields) error {
+	return v.send(ctx, tx, to, "", key, f, sms.Notice, tx.Now().Add(noticeLife))
+}
+
+// Ask sends a question with its code, worth nothing after until.
+func (v *Voice) Ask(ctx context.Context, tx *store.Tx, to *member.Member, key string, f Fields, until time.Time) error {
+	return v.send(ctx, tx, to, to.Word, key, f, sms.Code, until)
+}
+
+// Receipt tells what was paid, credited or given back.
+func (v *Voice) Receipt(ctx context.Context, tx *store.Tx, to *member.Member, key string, f Fields) error {
+	return v.send(ctx, tx, to, to.Word, key, f, sms.Receipt, tx.Now().Add(receiptLife))
+}
+
+// Inform is Receipt for what the member did not do: the muted do not get it.
+func (v *Voice) Inform(ctx context.Context, tx *store.Tx, to *member.Member, key string, f Fields) error {
+	if to.Muted {
+		return nil
+	}
+	return v.Receipt(ctx, tx, to, key, f)
+}
+
+// Notify tells anything else that the member did not ask for: the muted do not
+// get it.
+func (v *Voice) Notify(ctx context.Context, tx *store.Tx, to *member.Member, key string, f Fields) error {
+	if to.Muted {
+		return nil
+	}
+	return v.Answer(ctx, tx, to, key, f)
+}
+
+func (v *Voice) send(ctx context.Context, tx *store.Tx, to *member.Member, word, key string, f Fields, p sms.Priority, until time.Time) error {
+	if to.State == member.Closed || to.Number.IsZero() {
+		return nil
+	}
+	text, err := v.render(to.Language, word, key, f)
+	if err != nil {
+		return err
+	}
+	return tx.Enqueue(ctx, store.Out{To: to.Number, Text: text, Gateway: to.Line, Priority: p, Expires: until}, to)
+}
+
+// A Stranger is a number without account, or one that is just being erased.
+type Stranger struct {
+	Number   sms.Number
+	Language string
+	Line     string
+	Word     string
+}
+
+// Former returns a member as the stranger that erasing will make.
+func Former(m *member.Member) Stranger {
+	return Stranger{Number: m.Number, Language: m.Language, Line: m.Line, Word: m.Word}
+}
+
+// Stranger writes to a number without account; a day later nothing is left of it.
+func (v *Voice) Stranger(ctx context.Context, tx *store.Tx, to Stranger, key string, f Fields) error {
+	text, err := v.render(to.Language, to.Word, key, f)
+	if err != nil {
+		return err
+	}
+	return tx.Enqueue(ctx, store.Out{
+		To: to.Number, Text: text, Gateway: to.Line, Priority: sms.Notice, Expires: tx.Now().Add(noticeLife),
+	}, nil)
+}
+
+// Alert tells the administrators' phones what happened to a member, or to the
+// whole service if about is nil, and notes it for their page.
+func (v *Voice) Alert(ctx context.Context, tx *store.Tx, rule string, what Phrase, about *member.Member) error {
+	key, f := "admin.alerte.systeme", Fields{"what": what}
+	var id member.ID
+	if about != nil {
+		key, id = "admin.alerte", about.ID
+		f["who"] = Name(about, "")
+	}
+	if err := tx.Raise(ctx, rule, id); err != nil {
+		return err
+	}
+	for i, text := range v.set.AlertPhones {
+		if i == maxAlertPhones {
+			break
+		}
+		n, err := sms.ParseNumber(text, v.set.Region())
+		if err != nil {
+			return fmt.Errorf("alert.phones, entry %d: %w", i+1, err)
+		}
+		if err := v.alertOne(ctx, tx, n, key, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *Voice) alertOne(ctx context.Context, tx *store.Tx, n sms.Number, key string, f Fields) error {
+	m, err := tx.MemberByNumber(ctx, n)
+	if errors.Is(err, store.ErrNotFound) {
+		return v.Stranger(ctx, tx, Stranger{Number: n, Language: v.set.Language}, key, f)
+	}
+	if err != nil {
+		return err
+	}
+	return v.Answer(ctx, tx, m, key, f)
+}
+
+// Name returns what others may call a member: the pseudo, else how the reader
+// typed the number, else the masked number.
+func Name(m *member.Member, typed string) string {
+	switch {
+	case m.Nick != "":
+		return m.Nick
+	case typed != "":
+		return typed
+	}
+	return m.Number.Masked()
+}
