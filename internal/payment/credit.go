@@ -1,0 +1,206 @@
+package payment
+
+import (
+	"context"
+	"time"
+
+	"maillon/internal/ledger"
+	"maillon/internal/member"
+	"maillon/internal/money"
+	"maillon/internal/notice"
+	"maillon/internal/order"
+	"maillon/internal/setting"
+	"maillon/internal/store"
+)
+
+// Rule ADM2: a credit at night is announced, and spendable, only after a while.
+const (
+	nightCredit    = 22
+	nightCreditEnd = 7
+	nightHold      = 15 * time.Minute
+)
+
+// Credit is what an administrator asks: from emission to a member, or to a
+// number that has no account yet. By SMS it asks for the code; above the
+// ceiling of the day it waits for a second person.
+func (d *Desk) Credit(ctx context.Context, tx *store.Tx, admin, payee *member.Member, o *order.Order) error {
+	o.Kind, o.Owner, o.Asked = order.Credit, int64(admin.ID), int64(admin.ID)
+	if payee != nil {
+		o.Payee = int64(payee.ID)
+	}
+	left, err := d.CeilingLeft(ctx, tx, admin, o.Amount.Currency())
+	if err != nil {
+		return err
+	}
+	f := notice.Fields{"amt": o.Amount, "bal": left, "who": d.called(payee, o), "ph": d.masked(payee, o), "memo": o.Secret.Memo}
+	if o.Amount.Cmp(left) > 0 {
+		o.State = order.Held
+		if err := tx.InsertOrder(ctx, o, admin); err != nil {
+			return err
+		}
+		f["ref"] = o.Ref
+		return d.Voice.Answer(ctx, tx, admin, "admin.plafond", f)
+	}
+	open, err := d.Questions(ctx, tx, admin)
+	if err != nil {
+		return err
+	}
+	o.Question = "admin.credit"
+	if again, err := d.met(ctx, tx, admin, open, o); again || err != nil {
+		return err
+	}
+	return d.open(ctx, tx, o, admin, d.Set.CodeTTL, open)
+}
+
+func (d *Desk) masked(payee *member.Member, o *order.Order) string {
+	if payee == nil {
+		return o.PayeeNumber().Masked()
+	}
+	return payee.Number.Masked()
+}
+
+// CeilingLeft returns what an administrator may still credit today alone.
+func (d *Desk) CeilingLeft(ctx context.Context, tx *store.Tx, admin *member.Member, c money.Currency) (money.Amount, error) {
+	used, err := tx.CreditedBy(ctx, admin.ID, c, d.Set.Midnight(tx.Now()))
+	if err != nil {
+		return money.Amount{}, err
+	}
+	return money.New(max(admin.Ceiling-used.Minor(), 0), c), nil
+}
+
+func (d *Desk) confirmCredit(ctx context.Context, tx *store.Tx, o *order.Order, admin *member.Member) error {
+	paused, err := tx.Paused(ctx)
+	if err != nil {
+		return err
+	}
+	if !paused.IsZero() {
+		return notice.Refuse("pause", nil)
+	}
+	left, err := d.CeilingLeft(ctx, tx, admin, o.Amount.Currency())
+	if err != nil {
+		return err
+	}
+	if o.Amount.Cmp(left) > 0 {
+		o.State = order.Held
+		if err := tx.SaveOrder(ctx, o); err != nil {
+			return err
+		}
+		return d.Voice.Answer(ctx, tx, admin, "admin.plafond", notice.Fields{"amt": o.Amount, "bal": left, "who": o.Secret.Typed, "ref": o.Ref})
+	}
+	return d.credit(ctx, tx, o, admin)
+}
+
+// Grant credits at once, for an administrator who is no phone: the command
+// line, the web page. The order must be new.
+func (d *Desk) Grant(ctx context.Context, tx *store.Tx, o *order.Order, payee *member.Member) error {
+	o.Kind, o.State = order.Credit, order.Open
+	if payee != nil {
+		o.Payee = int64(payee.ID)
+	}
+	owner := payee
+	if o.Owner != 0 {
+		admin, err := tx.Member(ctx, member.ID(o.Owner))
+		if err != nil {
+			return err
+		}
+		owner = admin
+	}
+	if owner == nil { // the number has no account: open it first, so that its key seals the order
+		var err error
+		if owner, err = d.receiver(ctx, tx, o, nil, nil); err != nil {
+			return err
+		}
+	}
+	if err := tx.InsertOrder(ctx, o, owner); err != nil {
+		return err
+	}
+	return d.credit(ctx, tx, o, nil)
+}
+
+// credit posts a credit and tells: the administrator who asked by SMS, if any,
+// and the member, at once or when the night's hold ends.
+func (d *Desk) credit(ctx context.Context, tx *store.Tx, o *order.Order, admin *member.Member) error {
+	payee, err := d.payee(ctx, tx, o)
+	if err != nil {
+		return err
+	}
+	if payee, err = d.receiver(ctx, tx, o, nil, payee); err != nil {
+		return err
+	}
+	from, err := tx.SystemAccount(ctx, store.Emission, o.Amount.Currency())
+	if err != nil {
+		return err
+	}
+	to, err := tx.AccountOf(ctx, payee.ID, o.Amount.Currency())
+	if err != nil {
+		return err
+	}
+	if err := d.post(ctx, tx, o, from.ID, to.ID, ledger.Credit); err != nil {
+		return err
+	}
+	if err := d.settleCredit(ctx, tx, o, payee); err != nil {
+		return err
+	}
+	if admin == nil {
+		return nil
+	}
+	left, err := d.CeilingLeft(ctx, tx, admin, o.Amount.Currency())
+	if err != nil {
+		return err
+	}
+	return d.Voice.Answer(ctx, tx, admin, "admin.fait", notice.Fields{
+		"amt": o.Amount, "bal": left, "who": Called(payee, o.Secret.Typed), "ref": o.Ref,
+	})
+}
+
+// settleCredit decides how a posted credit goes on: announced, held for the
+// night, or waiting for a new number to say yes.
+func (d *Desk) settleCredit(ctx context.Context, tx *store.Tx, o *order.Order, payee *member.Member) error {
+	o.State = order.Done
+	night := d.night(tx.Now()) && d.Set.Rules == setting.Act && o.Owner != 0
+	switch {
+	case payee.State == member.New:
+		o.State, o.Due = order.Waiting, tx.Now().Add(d.Set.UnacceptedReminder)
+	case night:
+		o.State, o.Due = order.Waiting, tx.Now().Add(nightHold)
+		h := ledger.Hold{Account: 0, Placed: o.Amount, For: o.Transaction, Expires: o.Due}
+		to, err := tx.AccountOf(ctx, payee.ID, o.Amount.Currency())
+		if err != nil {
+			return err
+		}
+		h.Account = to.ID
+		if err := ledger.Place(ctx, tx, &h); err != nil {
+			return err
+		}
+		o.Hold = h.ID
+	}
+	if err := tx.SaveOrder(ctx, o); err != nil {
+		return err
+	}
+	if night {
+		what := notice.Phrase{Key: "alerte.credit", Fields: notice.Fields{"amt": o.Amount, "t": notice.Clock(tx.Now())}}
+		if err := d.Voice.Alert(ctx, tx, "ADM2", what, payee); err != nil {
+			return err
+		}
+	}
+	switch {
+	case payee.State == member.New:
+		return d.Voice.Receipt(ctx, tx, payee, "bienvenue", notice.Fields{"who": d.Set.Association, "amt": o.Amount})
+	case o.State == order.Waiting:
+		return nil
+	}
+	return d.announceCredit(ctx, tx, o, payee)
+}
+
+func (d *Desk) night(t time.Time) bool {
+	h := t.In(d.Set.Zone).Hour()
+	return h >= nightCredit || h < nightCreditEnd
+}
+
+func (d *Desk) announceCredit(ctx context.Context, tx *store.Tx, o *order.Order, payee *member.Member) error {
+	balance, err := d.Balance(ctx, tx, payee, o.Amount.Currency())
+	if err != nil {
+		return err
+	}
+	return d.Voice.Inform(ctx, tx, payee, "credit.admin", notice.Fields{"amt": o.Amount, "memo": o.Secret.Memo, "bal": balance, "ref": o.Ref})
+}

@@ -1,0 +1,220 @@
+package payment
+
+import (
+	"context"
+	"time"
+
+	"maillon/internal/ledger"
+	"maillon/internal/member"
+	"maillon/internal/notice"
+	"maillon/internal/order"
+	"maillon/internal/store"
+)
+
+// Accept makes a member of a number that was given money: all gifts are hers.
+func (d *Desk) Accept(ctx context.Context, tx *store.Tx, m *member.Member) error {
+	gifts, err := tx.GiftsFor(ctx, m.ID, maxGifts)
+	if err != nil {
+		return err
+	}
+	for _, g := range gifts {
+		g.State, g.Ended, g.Due = order.Done, tx.Now(), time.Time{}
+		if err := tx.SaveOrder(ctx, g); err != nil {
+			return err
+		}
+	}
+	m.State = member.Active
+	return nil
+}
+
+// RefuseGifts gives every gift back at once, forgets the number, and keeps a
+// fingerprint so as never to write to it again.
+func (d *Desk) RefuseGifts(ctx context.Context, tx *store.Tx, m *member.Member) error {
+	gifts, err := tx.GiftsFor(ctx, m.ID, maxGifts)
+	if err != nil {
+		return err
+	}
+	var who any = d.Set.Association
+	for i, g := range gifts {
+		if g.Payer != 0 && i == 0 {
+			payer, err := tx.Member(ctx, member.ID(g.Payer))
+			if err != nil {
+				return err
+			}
+			who = Called(payer, "")
+		}
+		if err := d.returnGift(ctx, tx, g, m, order.Refused); err != nil {
+			return err
+		}
+	}
+	if err := tx.Refuse(ctx, m.Number); err != nil {
+		return err
+	}
+	former := notice.Former(m)
+	if err := d.forget(ctx, tx, m); err != nil {
+		return err
+	}
+	return d.Voice.Stranger(ctx, tx, former, "refus.nouveau", notice.Fields{"who": who})
+}
+
+// forget erases a number that did not become a member; an administrator's
+// number stays known as such.
+func (d *Desk) forget(ctx context.Context, tx *store.Tx, m *member.Member) error {
+	if m.Role != "" {
+		m.State = member.Staff
+		return tx.SaveMember(ctx, m)
+	}
+	if err := d.endOpen(ctx, tx, m); err != nil {
+		return err
+	}
+	return tx.Erase(ctx, m, tx.Now())
+}
+
+// Remind tells a number what still waits for its yes: the gift that goes back
+// first.
+func (d *Desk) Remind(ctx context.Context, tx *store.Tx, m *member.Member) error {
+	gifts, err := tx.GiftsFor(ctx, m.ID, 1)
+	if err != nil || len(gifts) == 0 {
+		return err
+	}
+	return d.remindOf(ctx, tx, gifts[0], m)
+}
+
+func (d *Desk) remindOf(ctx context.Context, tx *store.Tx, g *order.Order, m *member.Member) error {
+	var who any = d.Set.Association
+	if g.Payer != 0 {
+		payer, err := tx.Member(ctx, member.ID(g.Payer))
+		if err != nil {
+			return err
+		}
+		who = Called(payer, "")
+	}
+	left := g.Paid.Add(d.Set.Unaccepted).Sub(tx.Now())
+	days := int((left + dayLong - 1) / dayLong)
+	return d.Voice.Answer(ctx, tx, m, "bienvenue.rappel", notice.Fields{"amt": g.Amount, "who": who, "n": days})
+}
+
+// Fall does what time itself asks of an order whose moment has come.
+func (d *Desk) Fall(ctx context.Context, tx *store.Tx, o *order.Order) error {
+	switch {
+	case o.State == order.Open && (o.Kind == order.Request || o.Kind == order.Return):
+		return d.unanswered(ctx, tx, o)
+	case o.State == order.Waiting && o.Hold != 0:
+		return d.holdEnds(ctx, tx, o)
+	case o.State == order.Waiting && (o.Kind == order.Pay || o.Kind == order.Credit):
+		return d.giftWaits(ctx, tx, o)
+	case o.State == order.Waiting && o.Kind == order.Renumber:
+		return d.renumber(ctx, tx, o)
+	}
+	o.Due = time.Time{} // nothing is left to do
+	return tx.SaveOrder(ctx, o)
+}
+
+// unanswered ends a question that nobody answered: a request expires, a return
+// goes to the administrators.
+func (d *Desk) unanswered(ctx context.Context, tx *store.Tx, o *order.Order) error {
+	o.State, o.Ended, o.Due = order.Expired, tx.Now(), time.Time{}
+	if o.Kind == order.Return {
+		o.State = order.Disputed
+		return tx.SaveOrder(ctx, o)
+	}
+	if err := tx.SaveOrder(ctx, o); err != nil {
+		return err
+	}
+	owner, err := tx.Member(ctx, member.ID(o.Owner))
+	if err != nil {
+		return err
+	}
+	asked, err := tx.Member(ctx, member.ID(o.Asked))
+	if err != nil {
+		return err
+	}
+	return d.Voice.Answer(ctx, tx, owner, "demande.expire", notice.Fields{"amt": o.Amount, "who": Called(asked, o.Secret.Typed), "ref": o.Ref})
+}
+
+// holdEnds lets a credit be spent, and announces it.
+func (d *Desk) holdEnds(ctx context.Context, tx *store.Tx, o *order.Order) error {
+	if err := ledger.Release(ctx, tx, o.Hold); err != nil {
+		return err
+	}
+	o.State, o.Due, o.Hold = order.Done, time.Time{}, 0
+	if err := tx.SaveOrder(ctx, o); err != nil {
+		return err
+	}
+	payee, err := tx.Member(ctx, member.ID(o.Payee))
+	if err != nil {
+		return err
+	}
+	return d.announceCredit(ctx, tx, o, payee)
+}
+
+// giftWaits reminds of a gift, and later gives it back.
+func (d *Desk) giftWaits(ctx context.Context, tx *store.Tx, o *order.Order) error {
+	m, err := tx.Member(ctx, member.ID(o.Payee))
+	if err != nil {
+		return err
+	}
+	if end := o.Paid.Add(d.Set.Unaccepted); tx.Now().Before(end) {
+		o.Due = end
+		if err := tx.SaveOrder(ctx, o); err != nil || m.Muted {
+			return err
+		}
+		return d.remindOf(ctx, tx, o, m)
+	}
+	if err := d.returnGift(ctx, tx, o, m, order.Expired); err != nil {
+		return err
+	}
+	rest, err := tx.GiftsFor(ctx, m.ID, 1)
+	if err != nil || len(rest) > 0 {
+		return err
+	}
+	return d.forget(ctx, tx, m)
+}
+
+// Renumber starts to move a member's account to another number, which must
+// have none. The old number is warned, and may stop it by NON.
+func (d *Desk) Renumber(ctx context.Context, tx *store.Tx, m *member.Member, o *order.Order) error {
+	o.Kind, o.State, o.Owner, o.Asked = order.Renumber, order.Waiting, int64(m.ID), int64(m.ID)
+	o.Amount, o.Due = setZero(d), tx.Now().Add(d.Set.NumberWait)
+	if err := tx.InsertOrder(ctx, o, m); err != nil {
+		return err
+	}
+	return d.Voice.Answer(ctx, tx, m, "changenum", notice.Fields{"who": Called(m, ""), "ph": o.PayeeNumber().Masked()})
+}
+
+// renumber moves the account once the wait is over: old codes die, the block
+// ends, and for 30 days large payments ask for a card cell.
+func (d *Desk) renumber(ctx context.Context, tx *store.Tx, o *order.Order) error {
+	m, err := tx.Member(ctx, member.ID(o.Owner))
+	if err != nil {
+		return err
+	}
+	number := o.PayeeNumber()
+	o.State, o.Ended, o.Due = order.Done, tx.Now(), time.Time{}
+	taken, err := d.numberTaken(ctx, tx, number)
+	if err != nil {
+		return err
+	}
+	if taken || m.State == member.Closed {
+		o.State = order.Cancelled
+		return tx.SaveOrder(ctx, o)
+	}
+	if err := d.endOpen(ctx, tx, m); err != nil {
+		return err
+	}
+	if err := tx.SaveOrder(ctx, o); err != nil {
+		return err
+	}
+	const doubt = 30 * dayLong
+	m.Number, m.Line, m.SeenAt = number, "", tx.Now()
+	m.FrozenAt, m.FrozenBy, m.LostAt, m.LockedTill = time.Time{}, "", time.Time{}, time.Time{}
+	m.DoubtTill = tx.Now().Add(doubt)
+	if err := tx.SaveMember(ctx, m); err != nil {
+		return err
+	}
+	balance, err := d.Balance(ctx, tx, m, d.Set.Currency())
+	if err != nil {
+		return err
+	}
+	return d.Voice.Answer(ctx, tx, m, "changenum.ok", notice.Fields{"who": Called(m, ""), "bal": balance})
+}

@@ -1,0 +1,205 @@
+package payment
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"maillon/internal/guard"
+	"maillon/internal/member"
+	"maillon/internal/money"
+	"maillon/internal/notice"
+	"maillon/internal/order"
+	"maillon/internal/setting"
+	"maillon/internal/store"
+)
+
+const maxNewAnHour = 10 // rule BUR2: accounts opened by gifts, in all
+
+func (d *Desk) limits(c money.Currency) guard.Limits {
+	minor := func(n int64) int64 { return setting.Whole(n, c).Minor() }
+	return guard.Limits{Max: minor(d.Set.Max), Day: minor(d.Set.Day), FirstMax: minor(d.Set.FirstMax), FirstWarn: minor(d.Set.FirstWarn)}
+}
+
+// judge refuses a payment that its payee, a limit or the balance forbids, in
+// this order, and returns the facts for what comes after.
+func (d *Desk) judge(ctx context.Context, tx *store.Tx, o *order.Order, payer, payee *member.Member) (guard.Payment, error) {
+	p := guard.Payment{Amount: o.Amount.Minor(), Hour: tx.Now().In(d.Set.Zone).Hour()}
+	if payee != nil && payee.ID == payer.ID {
+		return p, notice.Refuse("soi", nil)
+	}
+	if payee != nil && !payee.Payable() {
+		return p, notice.Refuse("gele.dest", notice.Fields{"who": Called(payee, o.Secret.Typed)})
+	}
+	account, err := d.account(ctx, tx, payer, o.Amount.Currency())
+	if err != nil {
+		return p, err
+	}
+	p.Balance = account.Spendable().Minor()
+	if err := d.recall(ctx, tx, &p, o, payer, payee); err != nil {
+		return p, err
+	}
+	if err := d.opening(ctx, tx, payer, o.PayeeNumber().E164() != "" && payee == nil, o); err != nil {
+		return p, err
+	}
+	if key := d.limits(o.Amount.Currency()).Refusal(p); key != "" {
+		return p, notice.Refuse(key, notice.Fields{"who": d.called(payee, o)})
+	}
+	if err := d.looked(ctx, tx, payer, payee, p.PaidBefore); err != nil {
+		return p, err
+	}
+	if err := d.doubted(ctx, tx, payer, p, o.Amount.Currency()); err != nil {
+		return p, err
+	}
+	if p.Amount > p.Balance {
+		return p, notice.Refuse("insuffisant", notice.Fields{
+			"bal": account.Spendable(), "amt": money.New(p.Amount-p.Balance, o.Amount.Currency()),
+		})
+	}
+	return p, nil
+}
+
+func (d *Desk) called(payee *member.Member, o *order.Order) any {
+	if payee == nil {
+		return o.Secret.Typed
+	}
+	return Called(payee, o.Secret.Typed)
+}
+
+// recall fills in what the past says of a payment.
+func (d *Desk) recall(ctx context.Context, tx *store.Tx, p *guard.Payment, o *order.Order, payer, payee *member.Member) error {
+	midnight := d.Set.Midnight(tx.Now())
+	out, err := tx.PaidOut(ctx, payer.ID, o.Amount.Currency(), midnight)
+	if err != nil {
+		return err
+	}
+	p.Today, p.OutIn10Min = out.Today, out.In10Min
+	p.PayeeUnknown = payee == nil || !payee.HasAccount()
+	p.PayeeRecent = p.PayeeUnknown || payee.Recent(tx.Now())
+	if payee == nil {
+		return nil
+	}
+	pair, err := tx.Paid(ctx, payer.ID, payee.ID, midnight)
+	if err != nil {
+		return err
+	}
+	p.PaidBefore = !pair.First.IsZero()
+	if p.PaidBefore && !pair.First.Before(midnight) {
+		p.PaidFirstDay = pair.Today
+	}
+	return nil
+}
+
+// opening refuses a new account where the number wants none, or where too many
+// were opened: rules BUR1 and BUR2.
+func (d *Desk) opening(ctx context.Context, tx *store.Tx, payer *member.Member, unknown bool, o *order.Order) error {
+	if !unknown {
+		return nil
+	}
+	refused, err := tx.HasRefused(ctx, o.PayeeNumber())
+	if err != nil {
+		return err
+	}
+	if refused {
+		return notice.Refuse("num.refuse", nil)
+	}
+	mine, err := tx.Counted(ctx, newBy(payer), d.Set.Midnight(tx.Now()))
+	if err != nil {
+		return err
+	}
+	all, err := tx.Counted(ctx, newInAll, tx.Now().Truncate(time.Hour))
+	if err != nil {
+		return err
+	}
+	if mine >= d.Set.NewAccounts || all >= maxNewAnHour {
+		return notice.Refuse("nouveau.max", notice.Fields{"n": d.Set.NewAccounts})
+	}
+	return nil
+}
+
+// looked closes the book of names to who reads in it without paying: rule LOO1.
+func (d *Desk) looked(ctx context.Context, tx *store.Tx, payer, payee *member.Member, paidBefore bool) error {
+	if payee == nil || paidBefore {
+		return nil
+	}
+	return d.Look(ctx, tx, payer, payee.ID)
+}
+
+// Look counts that a member is shown somebody's name, and refuses it beyond
+// the limit of the day, or while look-ups are closed.
+func (d *Desk) Look(ctx context.Context, tx *store.Tx, m *member.Member, other member.ID) error {
+	refusal := notice.Refuse("recherche.max", nil)
+	if m.LookTill.After(tx.Now()) {
+		return refusal
+	}
+	n, err := tx.Looked(ctx, m.ID, other, d.Set.Midnight(tx.Now()))
+	if err != nil || n <= d.Set.Lookups {
+		return err
+	}
+	m.LookTill = tx.Now().Add(d.Set.LookupsLock)
+	if err := tx.SaveMember(ctx, m); err != nil {
+		return err
+	}
+	return errors.Join(d.Voice.Alert(ctx, tx, "LOO1", rule("LOO1"), m), refusal)
+}
+
+// doubted asks for a card cell before a large payment for 30 days after a
+// change of number.
+func (d *Desk) doubted(ctx context.Context, tx *store.Tx, payer *member.Member, p guard.Payment, c money.Currency) error {
+	if !payer.DoubtTill.After(tx.Now()) || p.Amount < setting.Whole(d.Set.FirstMax, c).Minor() || tx.Now().Sub(payer.ProvedAt) < d.Set.CodeTTL {
+		return nil
+	}
+	cell, err := d.Cell(ctx, tx, payer)
+	if err != nil {
+		return err
+	}
+	return notice.Refuse("dormant", notice.Fields{"cell": cell})
+}
+
+func rule(id string) notice.Phrase {
+	return notice.Phrase{Key: "alerte.regle", Fields: notice.Fields{"rule": id}}
+}
+
+// suspicious applies the rules that act when a payment is about to happen. It
+// reports whether the payment must be held for an administrator. In the mode
+// log, and for what only warns, it goes on.
+func (d *Desk) suspicious(ctx context.Context, tx *store.Tx, o *order.Order, payer *member.Member, p guard.Payment) (hold bool, err error) {
+	c := o.Amount.Currency()
+	unit := setting.Whole(1, c).Minor()
+	limits := d.limits(c)
+	if limits.NearLimit(p.Amount) {
+		p.NearLimit24h, err = tx.CountBetween(ctx, payer.ID, c, limits.NearRanges())
+		if err != nil {
+			return false, err
+		}
+	}
+	in, err := tx.PaidIn(ctx, payer.ID, c, tx.Now().Add(-time.Hour))
+	if err != nil {
+		return false, err
+	}
+	p.PayersIn1h, p.InLast1h, p.OutLast1h = in.Payers, in.Sum, in.Out
+	for _, r := range []struct {
+		id    string
+		fires bool
+		holds bool
+	}{
+		{"VEL1", guard.Velocity(p), true},
+		{"MUL1", guard.Mule(p), true},
+		{"NGT1", guard.Night(p, unit), false},
+		{"STR1", limits.Structuring(p), false},
+	} {
+		if !r.fires {
+			continue
+		}
+		if d.Set.Rules == setting.Log {
+			err = tx.Raise(ctx, r.id, payer.ID)
+		} else {
+			hold = hold || r.holds
+			err = d.Voice.Alert(ctx, tx, r.id, rule(r.id), payer)
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return hold, nil
+}
