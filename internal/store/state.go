@@ -12,6 +12,10 @@ import (
 // PausedAt is the name under which the time of a pause is kept.
 const PausedAt = "paused_at"
 
+// BackedUpAt is the name under which the time of the last proven backup is
+// kept, in microseconds.
+const BackedUpAt = "backed_up_at"
+
 // State returns a named value of the whole server, "" if there is none.
 func (tx *Tx) State(ctx context.Context, name string) (string, error) {
 	var v string
