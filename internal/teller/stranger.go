@@ -1,0 +1,112 @@
+package teller
+
+import (
+	"context"
+	"errors"
+
+	"maillon/internal/grammar"
+	"maillon/internal/guard"
+	"maillon/internal/member"
+	"maillon/internal/notice"
+	"maillon/internal/sms"
+	"maillon/internal/store"
+)
+
+// lostAnswers bounds what one stranger is answered a day about lost phones, so
+// that a borrowed phone can protect an account and no robot costs much.
+const lostAnswers = 10
+
+// stranger answers a number without account: once a day that it has none, and
+// whoever has lost a phone.
+func (t *Teller) stranger(ctx context.Context, tx *store.Tx, in sms.Incoming, n sms.Number) error {
+	now := tx.Now()
+	v, err := tx.Visitor(ctx, n.E164())
+	if err != nil || v.FloodTill.After(now) {
+		return err
+	}
+	var ok bool
+	if v.FloodTAT, ok = guard.Rate(v.FloodTAT, now, t.set.Flood.N, t.set.Flood.In); !ok {
+		v.FloodTill = now.Add(t.set.Flood.Pause)
+	}
+	if err := tx.SaveVisitor(ctx, n.E164(), v); err != nil || !ok {
+		return err
+	}
+	refused, err := tx.HasRefused(ctx, n)
+	if err != nil || refused {
+		return err
+	}
+	k := &talk{Teller: t, tx: tx, in: in}
+	k.read()
+	to := notice.Stranger{Number: n, Language: k.language(), Line: in.Gateway}
+	if to.Language == "" {
+		to.Language = t.set.Language
+	}
+	switch {
+	case k.missed == nil && k.command.Verb == grammar.Silence:
+		return nil
+	case k.missed == nil && k.command.Verb == grammar.Lost && k.command.Who != "":
+		return t.strangerLost(ctx, tx, to, k.command)
+	}
+	if ok, err := t.mayAnswer(ctx, tx, n); err != nil || !ok {
+		return err
+	}
+	return t.voice.Stranger(ctx, tx, to, "nonmembre", nil)
+}
+
+// mayAnswer counts an answer to a stranger, and reports whether it is within
+// the limits of the day.
+func (t *Teller) mayAnswer(ctx context.Context, tx *store.Tx, n sms.Number) (bool, error) {
+	today := t.set.Midnight(tx.Now())
+	one, err := tx.Count(ctx, tx.StrangerTally(n.E164()), today)
+	if err != nil || one > t.set.Stranger {
+		return false, err
+	}
+	all, err := tx.Count(ctx, "strangers", today)
+	return all <= t.set.StrangerAll, err
+}
+
+func (t *Teller) strangerLost(ctx context.Context, tx *store.Tx, to notice.Stranger, c grammar.Command) error {
+	n, err := tx.Count(ctx, tx.StrangerTally("lost:"+to.Number.E164()), t.set.Midnight(tx.Now()))
+	if err != nil || n > lostAnswers {
+		return err
+	}
+	m, err := tx.MemberByNick(ctx, c.Who)
+	if errors.Is(err, store.ErrNotFound) {
+		// No pseudo is proposed: a stranger learns no names.
+		return t.voice.Stranger(ctx, tx, to, "pseudo.inconnu", notice.Fields{"who": cut(c.Who)})
+	}
+	if err != nil {
+		return err
+	}
+	key, f, err := t.reportLost(ctx, tx, m, c.Cell)
+	var refusal *notice.Refusal
+	if errors.As(err, &refusal) {
+		key, f, err = refusal.Key, refusal.Fields, nil
+	}
+	if err != nil {
+		return err
+	}
+	return t.voice.Stranger(ctx, tx, to, key, f)
+}
+
+// reportLost blocks all of a member's phone once a cell of the code card has
+// proved who asks, and returns what to answer; before, it names the cell.
+func (t *Teller) reportLost(ctx context.Context, tx *store.Tx, m *member.Member, cell string) (string, notice.Fields, error) {
+	who := notice.Name(m, "")
+	if cell == "" {
+		asked, err := t.desk.Cell(ctx, tx, m)
+		return "perdu.tiers", notice.Fields{"who": who, "cell": asked}, err
+	}
+	right, err := t.desk.Prove(ctx, tx, m, cell)
+	if err != nil || !right {
+		return "", nil, err
+	}
+	m.LostAt = tx.Now()
+	if err := tx.SaveMember(ctx, m); err != nil {
+		return "", nil, err
+	}
+	if err := t.desk.CancelOwn(ctx, tx, m); err != nil {
+		return "", nil, err
+	}
+	return "perdu", notice.Fields{"who": who}, tx.Raise(ctx, "LOST", m.ID)
+}

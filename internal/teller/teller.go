@@ -1,0 +1,373 @@
+// Package teller is the conversation: a text comes in, and what it asks happens
+// or is refused, and everybody concerned is told.
+//
+// One SMS is one transaction: the journal, the order, the postings and the
+// answers are on disk together when Receive returns, or none of them is. An SMS
+// that the gateway delivers again changes nothing.
+package teller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"maillon/internal/courier"
+	"maillon/internal/grammar"
+	"maillon/internal/guard"
+	"maillon/internal/member"
+	"maillon/internal/notice"
+	"maillon/internal/payment"
+	"maillon/internal/setting"
+	"maillon/internal/sms"
+	"maillon/internal/store"
+	"maillon/internal/treasury"
+)
+
+// Options are what a teller may be told besides.
+type Options struct {
+	Own       []sms.Number    // the server's own lines: what comes from them is never answered
+	Always    map[string]bool // the gateways whose senders may be forged: every payment asks for its code
+	ModemDown func() bool     // whether the worst line is down; nil: never
+}
+
+// A Teller answers for one association.
+type Teller struct {
+	db       *store.DB
+	desk     *payment.Desk
+	treasury *treasury.Treasury
+	parser   *grammar.Parser
+	voice    *notice.Voice
+	set      *setting.Settings
+	options  Options
+	reserved map[string]bool // words that are nobody's pseudo, beside verbs
+}
+
+// New returns a teller that understands what parser does.
+func New(db *store.DB, desk *payment.Desk, t *treasury.Treasury, parser *grammar.Parser, options Options) *Teller {
+	if options.ModemDown == nil {
+		options.ModemDown = func() bool { return false }
+	}
+	tell := &Teller{db: db, desk: desk, treasury: t, parser: parser, voice: desk.Voice, set: desk.Set, options: options}
+	tell.reserved = tell.reservedWords()
+	return tell
+}
+
+// errPanic means that the program itself is wrong: it panicked on one SMS.
+var errPanic = errors.New("panic")
+
+// Receive journals an SMS and does what it asks. It returns nil once all of
+// that is on disk, or if this delivery is a repeat. An SMS on which the program
+// fails is put aside, for it would only fail again.
+func (t *Teller) Receive(ctx context.Context, m sms.Incoming) error {
+	var failed error
+	err := t.db.Update(ctx, func(tx *store.Tx) error {
+		failed = t.guarded(ctx, tx, m)
+		return failed
+	})
+	if err == nil || failed == nil || ctx.Err() != nil {
+		return err // done; or the commit failed, and the network will deliver again
+	}
+	slog.ErrorContext(ctx, "message put aside", "gateway", m.Gateway, "error", failed)
+	return t.db.Update(ctx, func(tx *store.Tx) error { return t.putAside(ctx, tx, m) })
+}
+
+func (t *Teller) guarded(ctx context.Context, tx *store.Tx, m sms.Incoming) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			// Its value may hold a text: only where it happened is logged.
+			slog.ErrorContext(ctx, "panic in a conversation", "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
+	return t.receive(ctx, tx, m)
+}
+
+// putAside journals an SMS that could not be handled, for somebody to look at.
+func (t *Teller) putAside(ctx context.Context, tx *store.Tx, m sms.Incoming) error {
+	from, _, err := t.sender(ctx, tx, m)
+	if err != nil {
+		return err
+	}
+	first, err := tx.Receive(ctx, m, from)
+	if err != nil || !first {
+		return err
+	}
+	if err := tx.Quarantine(ctx, m); err != nil {
+		return err
+	}
+	return tx.Raise(ctx, "QUARANTINE", 0)
+}
+
+// sender returns who wrote: nil is a stranger. It reports whether there is a
+// number that can be answered.
+func (t *Teller) sender(ctx context.Context, tx *store.Tx, m sms.Incoming) (*member.Member, sms.Number, error) {
+	n, err := sms.ParseNumber(m.From, t.set.Region())
+	if err != nil || slices.Contains(t.options.Own, n) {
+		return nil, sms.Number{}, nil
+	}
+	from, err := tx.MemberByNumber(ctx, n)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, n, nil
+	}
+	return from, n, err
+}
+
+// A talk is one SMS being answered.
+type talk struct {
+	*Teller
+	tx      *store.Tx
+	in      sms.Incoming
+	from    *member.Member
+	command grammar.Command
+	missed  *grammar.Misunderstanding // nil if it was understood
+}
+
+func (t *Teller) receive(ctx context.Context, tx *store.Tx, in sms.Incoming) error {
+	from, number, err := t.sender(ctx, tx, in)
+	if err != nil {
+		return err
+	}
+	first, err := tx.Receive(ctx, in, from)
+	if err != nil || !first || number.IsZero() {
+		return err
+	}
+	if from == nil {
+		return t.stranger(ctx, tx, in, number)
+	}
+	return t.heard(ctx, tx, in, from)
+}
+
+// heard answers somebody whom we know.
+func (t *Teller) heard(ctx context.Context, tx *store.Tx, in sms.Incoming, from *member.Member) error {
+	k := &talk{Teller: t, tx: tx, in: in, from: from}
+	from.Line = in.Gateway
+	stop, err := k.flooded(ctx)
+	if err != nil || stop {
+		return errors.Join(err, tx.SeeMember(ctx, from))
+	}
+	if !from.LostAt.IsZero() {
+		if err := tx.SeeMember(ctx, from); err != nil {
+			return err
+		}
+		return k.answer(ctx, "gele", notice.Fields{"d": notice.Day(from.BlockedSince())})
+	}
+	k.read()
+	if k.dormant() {
+		return k.wake(ctx)
+	}
+	from.SeenAt = tx.Now()
+	if !from.Chosen && k.language() != "" {
+		from.Language = k.language()
+	}
+	if err := tx.SeeMember(ctx, from); err != nil {
+		return err
+	}
+	return k.apologise(ctx, k.do(ctx))
+}
+
+// read parses the text.
+func (k *talk) read() {
+	if k.in.Media {
+		k.missed = &grammar.Misunderstanding{Key: "incompris"}
+		return
+	}
+	var err error
+	if k.command, err = k.parser.Parse(k.in.Text); err != nil && !errors.As(err, &k.missed) {
+		k.missed = &grammar.Misunderstanding{Key: "incompris"}
+	}
+}
+
+func (k *talk) language() string {
+	if k.missed != nil {
+		return k.missed.Language
+	}
+	return k.command.Language
+}
+
+// apologise answers a refusal. What is no refusal is the program's own trouble.
+func (k *talk) apologise(ctx context.Context, err error) error {
+	var refusal *notice.Refusal
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	return k.answer(ctx, refusal.Key, refusal.Fields)
+}
+
+func (k *talk) answer(ctx context.Context, key string, f notice.Fields) error {
+	return k.voice.Answer(ctx, k.tx, k.from, key, f)
+}
+
+// answerBalance answers with a text that names the balance.
+func (k *talk) answerBalance(ctx context.Context, key string, f notice.Fields) error {
+	balance, err := k.desk.Balance(ctx, k.tx, k.from, k.set.Currency())
+	if err != nil {
+		return err
+	}
+	all := notice.Fields{"bal": balance}
+	for name, value := range f {
+		all[name] = value
+	}
+	return k.answer(ctx, key, all)
+}
+
+// flooded counts this SMS against the flood limit, and reports whether that
+// was the answer, or silence is.
+func (k *talk) flooded(ctx context.Context) (bool, error) {
+	m, now := k.from, k.tx.Now()
+	if m.FloodTill.After(now) {
+		return true, nil
+	}
+	tat, ok := guard.Rate(m.FloodTAT, now, k.set.Flood.N, k.set.Flood.In)
+	m.FloodTAT = tat
+	if ok {
+		return false, nil
+	}
+	m.FloodTill = now.Add(k.set.Flood.Pause)
+	return true, k.answer(ctx, "trop", notice.Fields{"n": int(k.set.Flood.Pause / time.Minute)})
+}
+
+// dormant reports whether the number may have been given to somebody else since
+// its last SMS.
+func (k *talk) dormant() bool {
+	return k.from.State != member.New && k.tx.Now().Sub(k.from.SeenAt) >= k.set.Dormant
+}
+
+// wake asks a dormant number for a card cell, and shows nothing before.
+func (k *talk) wake(ctx context.Context) error {
+	verb := k.command.Verb
+	if k.missed == nil && (verb == grammar.Silence || verb == grammar.Lost || verb == grammar.Card && k.command.Cell != "") {
+		if err := k.tx.SeeMember(ctx, k.from); err != nil {
+			return err
+		}
+		return k.apologise(ctx, k.do(ctx))
+	}
+	cell, err := k.desk.Cell(ctx, k.tx, k.from)
+	if err != nil {
+		return err
+	}
+	if err := k.tx.SeeMember(ctx, k.from); err != nil {
+		return err
+	}
+	return k.answer(ctx, "dormant", notice.Fields{"cell": cell})
+}
+
+// late returns how many hours after it was sent the SMS arrived, 0 if that is
+// soon enough, or not known.
+func (k *talk) late() int {
+	if k.in.SentAt.IsZero() {
+		return 0
+	}
+	delay := k.tx.Now().Sub(k.in.SentAt)
+	if delay <= k.set.Late {
+		return 0
+	}
+	return max(1, int(math.Round(delay.Hours())))
+}
+
+// Trouble tells the administrators what goes wrong on the way of messages.
+func (t *Teller) Trouble(ctx context.Context, a courier.Alert) {
+	err := t.db.Update(ctx, func(tx *store.Tx) error {
+		if a.Trouble == courier.OptedOut && a.Member != 0 {
+			m, err := tx.Member(ctx, a.Member)
+			if err != nil {
+				return err
+			}
+			return t.voice.Alert(ctx, tx, "OPT1", ruleFields("OPT1"), m)
+		}
+		return t.voice.Alert(ctx, tx, "SMS1", ruleFields("SMS1"), nil)
+	})
+	if err != nil {
+		slog.ErrorContext(ctx, "trouble not told", "line", a.Line, "error", err)
+	}
+}
+
+func ruleFields(id string) notice.Phrase {
+	return notice.Phrase{Key: "alerte.regle", Fields: notice.Fields{"rule": id}}
+}
+
+// Bounds of the timers.
+const (
+	forgetEvery = 24 * time.Hour
+	dueRetry    = 10 * time.Minute // before an order on which the program failed is tried again
+	stepRetry   = time.Second      // before a database out of reach is tried again
+)
+
+// Run does what time itself asks, at its own moment and in order, until ctx
+// ends: expiries, reminders, returns, holds that end, what must be forgotten.
+func (t *Teller) Run(ctx context.Context) error {
+	due, unsubscribe := t.db.Subscribe(store.Due)
+	defer unsubscribe()
+	var forgotten time.Time
+	for ctx.Err() == nil {
+		next, err := t.tick(ctx, &forgotten)
+		if errors.Is(err, store.ErrClosed) || ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			slog.ErrorContext(ctx, "timers out of reach", "error", err)
+			next = time.Now().Add(stepRetry)
+		}
+		select {
+		case <-due:
+		case <-time.After(time.Until(next)):
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// tick does all that is due now, and returns when to look again.
+func (t *Teller) tick(ctx context.Context, forgotten *time.Time) (next time.Time, err error) {
+	for more := true; more && ctx.Err() == nil; {
+		if more, err = t.fall(ctx); err != nil {
+			return next, err
+		}
+	}
+	err = t.db.Update(ctx, func(tx *store.Tx) (err error) {
+		if next, err = tx.NextDue(ctx); err != nil {
+			return err
+		}
+		if now := tx.Now(); now.Sub(*forgotten) >= forgetEvery || !next.IsZero() && !next.After(now) {
+			if err := tx.Forget(ctx); err != nil {
+				return err
+			}
+			*forgotten = now
+			next, err = tx.NextDue(ctx)
+		}
+		return err
+	})
+	if end := forgotten.Add(forgetEvery); next.IsZero() || end.Before(next) {
+		next = end
+	}
+	return next, err
+}
+
+// fall does what is due first, if anything is, and reports that.
+func (t *Teller) fall(ctx context.Context) (found bool, err error) {
+	var ref string
+	err = t.db.Update(ctx, func(tx *store.Tx) error {
+		due, err := tx.DueOrders(ctx, 1)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		found, ref = true, due[0].Ref
+		return t.desk.Fall(ctx, tx, due[0])
+	})
+	if err == nil || ref == "" || ctx.Err() != nil {
+		return found, err
+	}
+	slog.ErrorContext(ctx, "due order failed", "order", ref, "error", err)
+	return true, t.db.Update(ctx, func(tx *store.Tx) error {
+		o, err := tx.OrderByRef(ctx, ref)
+		if err != nil {
+			return fmt.Errorf("put off order %s: %w", ref, err)
+		}
+		o.Due = tx.Now().Add(dueRetry)
+		return tx.SaveOrder(ctx, o)
+	})
+}
