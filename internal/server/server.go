@@ -1,0 +1,178 @@
+// Package server puts the rooms together for one association: its books, its
+// conversation, its gateways and its clock. Whoever runs maillon, be it the
+// command line, a story or a test, opens one of these.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"maillon/internal/courier"
+	"maillon/internal/grammar"
+	"maillon/internal/notice"
+	"maillon/internal/payment"
+	"maillon/internal/phrase"
+	"maillon/internal/setting"
+	"maillon/internal/sms"
+	"maillon/internal/store"
+	"maillon/internal/teller"
+	"maillon/internal/treasury"
+)
+
+// stoppedAt names the time of the last orderly stop; "" while the server runs,
+// and after it was killed.
+const stoppedAt = "stopped_at"
+
+const (
+	stateTimeout = 10 * time.Second
+	downAfter    = 2 * time.Minute
+)
+
+// A Config says what server is opened.
+type Config struct {
+	Path     string // of the database, or store.Memory
+	Secret   store.Secret
+	Settings setting.Settings
+	Book     *phrase.Book
+	Lines    []courier.Line  // none: nothing comes or goes but by Teller
+	Always   map[string]bool // the gateways whose senders may be forged: always ask for the code
+}
+
+// A Server is one association at work. All its parts may be used while it is
+// open; Run makes time pass and messages move.
+type Server struct {
+	DB       *store.DB
+	Settings *setting.Settings
+	Book     *phrase.Book
+	Desk     *payment.Desk
+	Treasury *treasury.Treasury
+	Teller   *teller.Teller
+	Courier  *courier.Courier // nil without lines
+}
+
+// Open opens the database and everything above it. It refuses languages that
+// could not speak with these settings.
+func Open(ctx context.Context, c Config) (*Server, error) {
+	set := c.Settings
+	parser, err := Parser(c.Book, &set)
+	if err != nil {
+		return nil, err
+	}
+	voice := notice.New(c.Book, &set)
+	if err := Lint(voice); err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, c.Path, c.Secret)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{DB: db, Settings: &set, Book: c.Book}
+	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey()}
+	s.Treasury = &treasury.Treasury{Desk: s.Desk}
+	options := teller.Options{Always: c.Always, ModemDown: modemDown(c.Lines)}
+	for _, l := range c.Lines {
+		if n, err := sms.ParseNumber(l.Number, set.Region()); err == nil {
+			options.Own = append(options.Own, n)
+		}
+	}
+	s.Teller = teller.New(db, s.Desk, s.Treasury, parser, options)
+	if len(c.Lines) > 0 {
+		s.Courier = courier.New(db, c.Lines, s.Teller, courier.Options{Zone: set.Zone, Alert: s.Teller.Trouble})
+	}
+	return s, nil
+}
+
+// Run makes time pass and messages move until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.started(ctx); err != nil {
+		return err
+	}
+	timers := make(chan error, 1)
+	go func() { timers <- s.Teller.Run(ctx) }()
+	var err error
+	if s.Courier != nil {
+		err = s.Courier.Run(ctx)
+	}
+	err = errors.Join(err, <-timers)
+	return errors.Join(err, s.stopped(context.WithoutCancel(ctx)))
+}
+
+// started tells those whose order died while nobody was here.
+func (s *Server) started(ctx context.Context) error {
+	return s.DB.Update(ctx, func(tx *store.Tx) error {
+		since, err := tx.LastEntry(ctx)
+		if err != nil {
+			return err
+		}
+		text, err := tx.State(ctx, stoppedAt)
+		if err != nil {
+			return err
+		}
+		if micros, err := strconv.ParseInt(text, 10, 64); err == nil {
+			since = time.UnixMicro(micros)
+			if err := tx.SetState(ctx, stoppedAt, ""); err != nil {
+				return err
+			}
+		}
+		return s.Treasury.Back(ctx, tx, since)
+	})
+}
+
+func (s *Server) stopped(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
+	defer cancel()
+	return s.DB.Update(ctx, func(tx *store.Tx) error {
+		return tx.SetState(ctx, stoppedAt, strconv.FormatInt(tx.Now().UnixMicro(), 10))
+	})
+}
+
+// Close closes the database. Run must have returned.
+func (s *Server) Close() error { return s.DB.Close() }
+
+// modemDown reports whether a line is down. It does not ask the database: the
+// teller calls it from within a transaction.
+func modemDown(lines []courier.Line) func() bool {
+	return func() bool {
+		for _, l := range lines {
+			if h := l.Gateway.Health(); !h.Up && time.Since(h.Since) >= downAfter {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// Lint returns, as one error of a line each, what the languages could not say
+// with the settings of a voice.
+func Lint(voice *notice.Voice) error {
+	var all []error
+	for _, p := range voice.Lint() {
+		all = append(all, errors.New(p.String()))
+	}
+	return errors.Join(all...)
+}
+
+// Parser returns the grammar of the languages of a book and the units of some
+// settings.
+func Parser(book *phrase.Book, set *setting.Settings) (*grammar.Parser, error) {
+	v := grammar.Vocabulary{Region: set.Region()}
+	for _, u := range set.Units {
+		v.Units = append(v.Units, grammar.Unit{Symbol: u.Symbol, Names: []string{u.Name, u.Plural}})
+	}
+	for _, tag := range book.Languages() {
+		words := book.Words(tag)
+		l := grammar.Language{Tag: tag, Verbs: map[grammar.Verb][]string{}, Keys: words.Keys, Small: words.Small, Self: words.Self}
+		for verb, spellings := range words.Verbs {
+			l.Verbs[grammar.Verb(verb)] = spellings
+		}
+		v.Languages = append(v.Languages, l)
+	}
+	p, err := grammar.New(v)
+	if err != nil {
+		return nil, fmt.Errorf("languages: %w", err)
+	}
+	return p, nil
+}
