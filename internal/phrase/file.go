@@ -267,6 +267,7 @@ func keyLines(source []byte) map[string]int {
 		n++
 		if m := tableLine.FindSubmatch(line); m != nil {
 			table = string(m[1]) + "."
+			lines[string(m[1])] = n
 			continue
 		}
 		if m := keyLine.FindSubmatch(line); m != nil {
