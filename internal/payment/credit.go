@@ -87,12 +87,13 @@ func (d *Desk) confirmCredit(ctx context.Context, tx *store.Tx, o *order.Order, 
 		}
 		return d.Voice.Answer(ctx, tx, admin, "admin.plafond", notice.Fields{"amt": o.Amount, "bal": left, "who": o.Secret.Typed, "ref": o.Ref})
 	}
-	return d.credit(ctx, tx, o, admin)
+	return d.credit(ctx, tx, o, admin, orderKey(o))
 }
 
 // Grant credits at once, for an administrator who is no phone: the command
-// line, the web page. The order must be new.
-func (d *Desk) Grant(ctx context.Context, tx *store.Tx, o *order.Order, payee *member.Member) error {
+// line, the web page. The order must be new. key, if it is not "", is that of
+// the transaction: a second credit with it is ledger.ErrDuplicate.
+func (d *Desk) Grant(ctx context.Context, tx *store.Tx, o *order.Order, payee *member.Member, key string) error {
 	o.Kind, o.State = order.Credit, order.Open
 	if payee != nil {
 		o.Payee = int64(payee.ID)
@@ -114,12 +115,15 @@ func (d *Desk) Grant(ctx context.Context, tx *store.Tx, o *order.Order, payee *m
 	if err := tx.InsertOrder(ctx, o, owner); err != nil {
 		return err
 	}
-	return d.credit(ctx, tx, o, nil)
+	if key == "" {
+		key = orderKey(o)
+	}
+	return d.credit(ctx, tx, o, nil, key)
 }
 
 // credit posts a credit and tells: the administrator who asked by SMS, if any,
 // and the member, at once or when the night's hold ends.
-func (d *Desk) credit(ctx context.Context, tx *store.Tx, o *order.Order, admin *member.Member) error {
+func (d *Desk) credit(ctx context.Context, tx *store.Tx, o *order.Order, admin *member.Member, key string) error {
 	payee, err := d.payee(ctx, tx, o)
 	if err != nil {
 		return err
@@ -135,7 +139,7 @@ func (d *Desk) credit(ctx context.Context, tx *store.Tx, o *order.Order, admin *
 	if err != nil {
 		return err
 	}
-	if err := d.post(ctx, tx, o, from.ID, to.ID, ledger.Credit); err != nil {
+	if err := d.postOnce(ctx, tx, o, from.ID, to.ID, ledger.Credit, key); err != nil {
 		return err
 	}
 	if err := d.settleCredit(ctx, tx, o, payee); err != nil {

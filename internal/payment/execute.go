@@ -147,11 +147,18 @@ func newBy(m *member.Member) string { return fmt.Sprintf("new:%d", m.ID) }
 
 // post moves the amount of an order and notes it in the order.
 func (d *Desk) post(ctx context.Context, tx *store.Tx, o *order.Order, from, to ledger.AccountID, kind ledger.Kind) error {
+	return d.postOnce(ctx, tx, o, from, to, kind, orderKey(o))
+}
+
+// orderKey is the idempotency key of what an order becomes.
+func orderKey(o *order.Order) string { return fmt.Sprintf("order:%d", o.ID) }
+
+func (d *Desk) postOnce(ctx context.Context, tx *store.Tx, o *order.Order, from, to ledger.AccountID, kind ledger.Kind, key string) error {
 	postings, err := ledger.Transfer(from, to, o.Amount)
 	if err != nil {
 		return err
 	}
-	t := ledger.Transaction{Ref: o.Ref, Key: fmt.Sprintf("order:%d", o.ID), Kind: kind, At: tx.Now(), Postings: postings}
+	t := ledger.Transaction{Ref: o.Ref, Key: key, Kind: kind, At: tx.Now(), Postings: postings}
 	if err := ledger.Post(ctx, tx, &t); err != nil {
 		return fmt.Errorf("post order %d: %w", o.ID, err)
 	}
@@ -190,7 +197,7 @@ func (d *Desk) Release(ctx context.Context, tx *store.Tx, o *order.Order) error 
 		return fmt.Errorf("order %s: %w", o.Ref, ErrNotWaiting)
 	}
 	if o.Kind == order.Credit {
-		return d.credit(ctx, tx, o, nil)
+		return d.credit(ctx, tx, o, nil, orderKey(o))
 	}
 	payer, err := tx.Member(ctx, member.ID(o.Payer))
 	if err != nil {

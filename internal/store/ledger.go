@@ -290,6 +290,15 @@ func (tx *Tx) TransactionByRef(ctx context.Context, ref string) (ledger.Transact
 	return t, tx.postings(ctx, &t)
 }
 
+// TransactionByKey returns a transaction by its idempotency key, or ErrNotFound.
+func (tx *Tx) TransactionByKey(ctx context.Context, key string) (ledger.Transaction, error) {
+	t, err := scanTransaction(tx.row(ctx, `SELECT `+txnColumns+` FROM txn t WHERE t.key = $1`, key).Scan)
+	if err != nil {
+		return t, found(err)
+	}
+	return t, tx.postings(ctx, &t)
+}
+
 func (tx *Tx) postings(ctx context.Context, t *ledger.Transaction) error {
 	return tx.each(ctx, func(scan func(...any) error) error {
 		var p ledger.Posting

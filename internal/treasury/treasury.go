@@ -5,6 +5,9 @@ package treasury
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -99,6 +102,12 @@ func (t *Treasury) Add(ctx context.Context, tx *store.Tx, by string, n NewMember
 // Grant credits a member, or a number that has no account yet, from emission.
 // admin is nil for the operator. The reason is required.
 func (t *Treasury) Grant(ctx context.Context, tx *store.Tx, by string, admin, payee *member.Member, number sms.Number, amount money.Amount, reason string) (*order.Order, error) {
+	return t.GrantOnce(ctx, tx, by, admin, payee, number, amount, reason, "")
+}
+
+// GrantOnce is Grant with a name that whoever asks gives to this credit: with
+// the same name, it is ledger.ErrDuplicate however often it is asked.
+func (t *Treasury) GrantOnce(ctx context.Context, tx *store.Tx, by string, admin, payee *member.Member, number sms.Number, amount money.Amount, reason, name string) (*order.Order, error) {
 	if reason == "" {
 		return nil, errors.New("a credit needs a reason")
 	}
@@ -112,11 +121,28 @@ func (t *Treasury) Grant(ctx context.Context, tx *store.Tx, by string, admin, pa
 	if payee == nil {
 		o.Secret.Number, o.Secret.Typed = number.E164(), number.National()
 	}
-	if err := t.Desk.Grant(ctx, tx, o, payee); err != nil {
+	key := ""
+	if name != "" {
+		key = t.grantKey(name)
+	}
+	if err := t.Desk.Grant(ctx, tx, o, payee, key); err != nil {
 		return nil, err
 	}
 	tx.Act(by, "credit", "order:"+o.Ref, "")
 	return o, nil
+}
+
+// Granted returns the credit that was granted once under a name, or
+// store.ErrNotFound.
+func (t *Treasury) Granted(ctx context.Context, tx *store.Tx, name string) (ledger.Transaction, error) {
+	return tx.TransactionByKey(ctx, t.grantKey(name))
+}
+
+// grantKey hides the name, for keys stand in the journal and names may say who.
+func (t *Treasury) grantKey(name string) string {
+	mac := hmac.New(sha256.New, t.Desk.CodeKey)
+	_, _ = mac.Write([]byte("grant:" + name))
+	return "grant:" + hex.EncodeToString(mac.Sum(nil)[:16])
 }
 
 // Freeze blocks paying out of an account. Freezing again changes nothing.
