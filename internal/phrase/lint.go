@@ -333,8 +333,11 @@ func widestOf(texts []string) string {
 // outside returns the first character of text that GSM-7 lacks, or 0. A line
 // break is in GSM-7, but not in an SMS of ours.
 func outside(text string) rune {
+	if clean(text) == text {
+		return 0
+	}
 	for _, r := range text {
-		if r < ' ' || sms.AlphabetOf(string(r)) != sms.GSM7 {
+		if isControl(r) || sms.AlphabetOf(string(r)) != sms.GSM7 {
 			return r
 		}
 	}

@@ -123,21 +123,17 @@ func FuzzLoad(f *testing.F) {
 		fields[name] = v
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, name := range []string{"fr.toml", "de.toml"} {
-			b, err := phrase.Load(true, fstest.MapFS{name: {Data: []byte(text)}})
-			if err != nil {
-				continue
-			}
-			clean := len(b.Lint(limits)) == 0
-			for _, language := range b.Languages() {
-				out, err := b.Render(language, "solde", fields, "tulipe")
-				if clean && err != nil {
-					t.Errorf("%s: lint found nothing, yet %v", name, err)
-				}
-				if n, _ := sms.Segments(out); n > phrase.MaxSeptets || sms.AlphabetOf(out) != sms.GSM7 {
-					t.Errorf("%s: %q is not one SMS", name, out)
-				}
-			}
+		b, err := phrase.Load(false, fstest.MapFS{"fr.toml": {Data: []byte(text)}})
+		if err != nil {
+			return
+		}
+		problems := b.Lint(limits)
+		out, err := b.Render("fr", "solde", fields, "tulipe")
+		if err != nil && !mentions(problems, "texts.solde") {
+			t.Errorf("lint has nothing to say about solde, yet %v", err)
+		}
+		if n, _ := sms.Segments(out); n > phrase.MaxSeptets || sms.AlphabetOf(out) != sms.GSM7 {
+			t.Errorf("%q is not one SMS", out)
 		}
 	})
 }

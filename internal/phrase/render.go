@@ -166,16 +166,22 @@ func septets(text string) int {
 
 // clean returns text on one line, in GSM-7: what has no place there is "?".
 func clean(text string) string {
+	text = sms.Plain(text)
+	if sms.AlphabetOf(text) == sms.GSM7 && strings.IndexFunc(text, isControl) < 0 {
+		return text
+	}
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r < ' ':
+		case isControl(r):
 			return ' '
 		case sms.AlphabetOf(string(r)) != sms.GSM7:
 			return '?'
 		}
 		return r
-	}, sms.Plain(text))
+	}, text)
 }
+
+func isControl(r rune) bool { return r < ' ' }
 
 var (
 	// Something that a telephone may show as a link, or a browser may open.
