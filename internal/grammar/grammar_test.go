@@ -1,0 +1,75 @@
+package grammar_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"maillon/internal/grammar"
+	"maillon/internal/phrase"
+)
+
+// shipped returns the parser of a server with the shipped languages and the
+// units m and h.
+func shipped(t testing.TB) *grammar.Parser {
+	t.Helper()
+	p, err := grammar.New(vocabulary(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func vocabulary(t testing.TB) grammar.Vocabulary {
+	t.Helper()
+	book, err := phrase.Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := grammar.Vocabulary{
+		Units:  []grammar.Unit{{Symbol: "m", Names: []string{"maillon", "maillons"}}, {Symbol: "h", Names: []string{"heure", "heures"}}},
+		Region: "FR",
+	}
+	for _, tag := range book.Languages() {
+		words := book.Words(tag)
+		l := grammar.Language{Tag: tag, Verbs: map[grammar.Verb][]string{}, Keys: words.Keys, Small: words.Small, Self: words.Self}
+		for verb, list := range words.Verbs {
+			l.Verbs[grammar.Verb(verb)] = list
+		}
+		v.Languages = append(v.Languages, l)
+	}
+	return v
+}
+
+// read returns the parse of text in the notation of grammar.tsv.
+func read(t testing.TB, p *grammar.Parser, text string) string {
+	t.Helper()
+	c, err := p.Parse(text)
+	if err == nil {
+		return c.String()
+	}
+	var m *grammar.Misunderstanding
+	if !errors.As(err, &m) {
+		t.Fatalf("Parse(%q): %v is no misunderstanding", text, err)
+	}
+	return m.Notation()
+}
+
+func TestTheTableOfTheSpecification(t *testing.T) {
+	p := shipped(t)
+	table, err := os.ReadFile("../../testdata/spec/grammar.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	escapes := strings.NewReplacer(`\n`, "\n", `\u00a0`, "\u00a0")
+	for _, line := range strings.Split(strings.TrimRight(string(table), "\n"), "\n") {
+		text, want, ok := strings.Cut(line, "\t")
+		if !ok {
+			t.Fatalf("%q has no tab", line)
+		}
+		if got := read(t, p, escapes.Replace(text)); got != want {
+			t.Errorf("%q is read as %s, want %s", text, got, want)
+		}
+	}
+}
