@@ -1,0 +1,209 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"maillon/internal/ledger"
+	"maillon/internal/member"
+	"maillon/internal/money"
+	"maillon/internal/notice"
+	"maillon/internal/order"
+	"maillon/internal/payment"
+	"maillon/internal/sms"
+	"maillon/internal/store"
+	"maillon/internal/story"
+	"maillon/internal/treasury"
+)
+
+// ErrConsole means that a story asks for what only the web page of the
+// administrators will do, and that is not there yet.
+var ErrConsole = errors.New("needs the console")
+
+// Missing returns the first act of a story that only the web page will do, ""
+// if there is none: such a story cannot be played yet.
+func Missing(s *story.Story) string {
+	for _, e := range s.Events {
+		if d, ok := e.Do.(story.Deed); ok && console(d.Act.Name) {
+			return d.Act.Name
+		}
+	}
+	return ""
+}
+
+func console(act string) bool {
+	return slices.Contains([]string{"revoke-sessions", "renew-credentials", "restore preview", "restore approve", "demurrage run"}, act)
+}
+
+// Do implements story.Server. An intruder acts as whoever's session it is.
+func (s *stage) Do(ctx context.Context, d story.Deed) error {
+	if console(d.Act.Name) {
+		return fmt.Errorf("%s: %w", d.Act.Name, ErrConsole)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.DB.Update(ctx, func(tx *store.Tx) error {
+		admin, err := s.memberOf(ctx, tx, d.Who)
+		if err != nil {
+			return err
+		}
+		return s.act(ctx, tx, admin, d.Act)
+	})
+	if refused(err) {
+		return nil
+	}
+	return err
+}
+
+// refused reports whether the page would have said no.
+func refused(err error) bool {
+	if _, ok := errors.AsType[*notice.Refusal](err); ok {
+		return true
+	}
+	return slices.ContainsFunc([]error{
+		errNobody, errCeiling, treasury.ErrUnknown, treasury.ErrTaken, treasury.ErrNotPaused, treasury.ErrSecond,
+		payment.ErrNotWaiting, payment.ErrNotUndone, ledger.ErrDuplicate, ledger.ErrInsufficient,
+	}, func(no error) bool { return errors.Is(err, no) })
+}
+
+// act does one act as an administrator, in the order of its words.
+func (s *stage) act(ctx context.Context, tx *store.Tx, admin *member.Member, a story.Act) error {
+	by := treasury.By(admin)
+	switch a.Name {
+	case "credit":
+		return s.credit(ctx, tx, admin, a)
+	case "reverse":
+		_, err := s.Treasury.Reverse(ctx, tx, by, admin, a.Args[0], true)
+		return err
+	case "dispute":
+		return s.Treasury.Decide(ctx, tx, by, a.Args[0], a.Args[1] == "return")
+	case "release", "reject":
+		return s.Treasury.Review(ctx, tx, by, admin, a.Args[0], a.Name == "release")
+	case "pause":
+		return s.Treasury.Pause(ctx, tx, by)
+	case "resume":
+		_, err := s.Treasury.Resume(ctx, tx, by)
+		return err
+	case "freeze", "unfreeze", "renumber":
+		return s.actOn(ctx, tx, by, a)
+	}
+	return fmt.Errorf("unknown act %q", a.Name)
+}
+
+// actOn does what concerns one member.
+func (s *stage) actOn(ctx context.Context, tx *store.Tx, by string, a story.Act) error {
+	m, err := s.memberOf(ctx, tx, a.Args[0])
+	if err != nil {
+		return err
+	}
+	switch a.Name {
+	case "freeze":
+		return s.Treasury.Freeze(ctx, tx, by, m)
+	case "unfreeze":
+		return s.Treasury.Unfreeze(ctx, tx, by, m)
+	}
+	n, err := sms.FromE164(a.Args[1])
+	if err != nil {
+		return err
+	}
+	return s.Treasury.Renumber(ctx, tx, by, m, n)
+}
+
+// errCeiling means that a second person must approve a credit.
+var errCeiling = errors.New("over the ceiling of the day")
+
+// credit credits one account, within what one person may credit a day.
+func (s *stage) credit(ctx context.Context, tx *store.Tx, admin *member.Member, a story.Act) error {
+	units, err := money.ParseDecimal(a.Args[1])
+	if err != nil {
+		return err
+	}
+	amount, err := units.In(s.Settings.Currency())
+	if err != nil {
+		return err
+	}
+	left, err := s.Desk.CeilingLeft(ctx, tx, admin, amount.Currency())
+	if err != nil {
+		return err
+	}
+	if amount.Cmp(left) > 0 {
+		return errCeiling
+	}
+	name, why, by := a.Args[0], a.Attributes["motif"], treasury.By(admin)
+	if _, ok := s.phones[name]; !ok {
+		o, from, to, kind, err := s.order(ctx, tx, story.Emission, name, amount.Minor())
+		if err != nil {
+			return err
+		}
+		o.Owner, o.Secret.Memo = int64(admin.ID), why
+		return s.Treasury.Post(ctx, tx, by, from.ID, to.ID, kind, o)
+	}
+	m, err := s.memberOf(ctx, tx, name)
+	if errors.Is(err, errNobody) {
+		m, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = s.Treasury.Grant(ctx, tx, by, admin, m, s.phones[name], amount, why)
+	return err
+}
+
+// Post implements story.Server. A phone without account gets one, with money
+// that waits for its yes, as from any payment.
+func (s *stage) Post(ctx context.Context, from, to string, amount int64) (ref string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err = s.DB.Update(ctx, func(tx *store.Tx) error {
+		if err := s.welcome(ctx, tx, to); err != nil {
+			return err
+		}
+		o, debit, credit, kind, err := s.order(ctx, tx, from, to, amount)
+		if err != nil {
+			return err
+		}
+		if err := s.Treasury.Post(ctx, tx, treasury.Operator, debit.ID, credit.ID, kind, o); err != nil {
+			return err
+		}
+		ref = o.Ref
+		return s.await(ctx, tx, o)
+	})
+	return ref, err
+}
+
+// welcome opens an account for a phone that has none.
+func (s *stage) welcome(ctx context.Context, tx *store.Tx, name string) error {
+	n, isPhone := s.phones[name]
+	if !isPhone {
+		return nil
+	}
+	m, err := s.memberOf(ctx, tx, name)
+	switch {
+	case errors.Is(err, errNobody):
+		m = &member.Member{State: member.New, Number: n, Language: language, Line: gateway, OpenedAt: tx.Now(), SeenAt: tx.Now()}
+		err = tx.CreateMember(ctx, m)
+	case err == nil && m.State == member.Staff:
+		m.State, m.OpenedAt = member.New, tx.Now()
+		err = tx.SaveMember(ctx, m)
+	}
+	if err == nil {
+		s.owners[m.ID] = name
+	}
+	return err
+}
+
+// await lets a transfer to a new number wait for its yes.
+func (s *stage) await(ctx context.Context, tx *store.Tx, o *order.Order) error {
+	if o.Payee == 0 {
+		return nil
+	}
+	m, err := tx.Member(ctx, member.ID(o.Payee))
+	if err != nil || m.State != member.New {
+		return err
+	}
+	o.State, o.Ended, o.Due = order.Waiting, time.Time{}, tx.Now().Add(s.Settings.UnacceptedReminder)
+	return tx.SaveOrder(ctx, o)
+}
