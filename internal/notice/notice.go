@@ -29,6 +29,9 @@ const (
 
 const maxAlertPhones = 20
 
+// widestBalance is what texts must have room for, in whole units.
+const widestBalance = 999_999
+
 // Fields are what a text says: by placeholder, a string, an int, an amount, or
 // one of the types below, which each reader sees in his own language.
 type Fields map[string]any
@@ -106,12 +109,24 @@ func unitFields(u setting.Unit, suffix string) phrase.Fields {
 func (v *Voice) Lint() []phrase.Problem {
 	limits := phrase.DefaultLimits()
 	limits.House = v.house
-	if d := v.set.Units[0].Decimals; d > 0 {
-		for _, name := range []string{"bal", "bal2", "amt", "amt2", "amt3"} {
-			limits.Widest[name] += "," + strings.Repeat("9", int(d))
-		}
-	}
+	limits.Widest["code"] = guard.ShowCode(strings.Repeat("9", v.set.CodeLen))
+	limits.Widest["amt"] = v.book.Amount(v.set.Language, nines(v.set.Max, v.set.Currency()))
+	limits.Widest["amt2"], limits.Widest["amt3"] = limits.Widest["amt"], limits.Widest["amt"]
+	limits.Widest["bal"] = v.book.Amount(v.set.Language, nines(widestBalance, v.set.Currency()))
+	limits.Widest["bal2"] = limits.Widest["bal"]
 	return v.book.Lint(limits)
+}
+
+// nines returns the widest amount with as many digits as n whole units.
+func nines(n int64, c money.Currency) money.Amount {
+	wide := int64(9)
+	for ; n >= 10; n /= 10 {
+		wide = wide*10 + 9
+	}
+	for range c.Decimals {
+		wide = wide*10 + 9
+	}
+	return money.New(wide, c)
 }
 
 // Speaks reports whether there are texts in a language.
