@@ -114,3 +114,21 @@ func (m *Member) Payable() bool {
 
 // HasAccount reports whether the member can own money.
 func (m *Member) HasAccount() bool { return m.State == New || m.State == Active }
+
+// Bounds of a pseudo, in letters.
+const MinNick, MaxNick = 3, 12
+
+// ValidNick reports whether a word, in lower case and without accents, has the
+// form of a pseudo: 3 to 12 letters or digits, at least one of them a letter.
+func ValidNick(s string) bool {
+	letter := false
+	for _, r := range s {
+		switch {
+		case r >= 'a' && r <= 'z':
+			letter = true
+		case r < '0' || r > '9':
+			return false
+		}
+	}
+	return letter && len(s) >= MinNick && len(s) <= MaxNick
+}

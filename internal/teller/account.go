@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,9 +23,8 @@ const (
 	maxPage = 1000
 )
 
-// Bounds of a pseudo and of a member's own word, in letters.
+// Bounds of a member's own word, in letters, and of the pseudos that are offered.
 const (
-	minNick, maxNick = 3, 12
 	minWord, maxWord = 3, 6
 	maxOffers        = 40 // pseudos tried until two are free
 )
@@ -215,33 +215,24 @@ func (k *talk) owner(ctx context.Context, id member.ID, name string) (any, error
 	return payment.Called(m, ""), nil
 }
 
-// reservedWords are nobody's pseudo: they would read as the association.
-func (t *Teller) reservedWords() map[string]bool {
-	all := map[string]bool{"admin": true, "maillon": true, "penn": true}
-	for _, u := range t.set.Units {
-		all[grammar.Fold(u.Name)], all[grammar.Fold(u.Plural)] = true, true
+// Reserved reports whether a word, as grammar.Fold returns it, is nobody's
+// pseudo: it would read as a verb, as oneself, or as the association.
+func (t *Teller) Reserved(word string) bool {
+	if _, verb := t.parser.Verb(word); verb || t.parser.Oneself(word) {
+		return true
 	}
-	return all
-}
-
-// validNick reports whether a folded word has the form of a pseudo.
-func validNick(s string) bool {
-	letter := false
-	for _, r := range s {
-		switch {
-		case r >= 'a' && r <= 'z':
-			letter = true
-		case r < '0' || r > '9':
-			return false
+	for _, u := range t.set.Units {
+		if word == grammar.Fold(u.Name) || word == grammar.Fold(u.Plural) {
+			return true
 		}
 	}
-	return letter && len(s) >= minNick && len(s) <= maxNick
+	return slices.Contains([]string{"admin", "maillon", "penn"}, word)
 }
 
 // nick gives the member a pseudo, and makes a member of a new number.
 func (k *talk) nick(ctx context.Context) error {
 	wish := grammar.Fold(k.command.Nick)
-	if !validNick(wish) {
+	if !member.ValidNick(wish) {
 		return notice.Refuse("pseudo.invalide", nil)
 	}
 	free, err := k.free(ctx, wish)
@@ -269,8 +260,7 @@ func (k *talk) nick(ctx context.Context) error {
 }
 
 func (k *talk) free(ctx context.Context, nick string) (bool, error) {
-	_, verb := k.parser.Verb(nick)
-	if verb || k.reserved[nick] || k.parser.Oneself(nick) {
+	if k.Reserved(nick) {
 		return false, nil
 	}
 	taken, err := k.tx.NickTaken(ctx, nick, k.from.ID)
@@ -286,12 +276,12 @@ func (k *talk) offer(ctx context.Context, wish string) error {
 		if i == 1 {
 			suffix = grammar.Fold(k.set.NickSuffix)
 		}
-		offer := wish[:min(len(wish), maxNick-len(suffix))] + suffix
+		offer := wish[:min(len(wish), member.MaxNick-len(suffix))] + suffix
 		free, err := k.free(ctx, offer)
 		if err != nil {
 			return err
 		}
-		if free && validNick(offer) {
+		if free && member.ValidNick(offer) {
 			offers = append(offers, offer)
 		}
 	}

@@ -66,9 +66,9 @@ func (k *talk) doNew(ctx context.Context) error {
 // pseudo if it can be one.
 func (k *talk) aloneWord() string {
 	switch {
-	case k.missed != nil && k.missed.Key == "incompris" && validNick(grammar.Fold(k.missed.Plain)):
+	case k.missed != nil && k.missed.Key == "incompris" && member.ValidNick(grammar.Fold(k.missed.Plain)):
 		return grammar.Fold(k.missed.Plain)
-	case k.missed == nil && k.command.Guessed && validNick(grammar.Fold(k.command.Plain)):
+	case k.missed == nil && k.command.Guessed && member.ValidNick(grammar.Fold(k.command.Plain)):
 		return grammar.Fold(k.command.Plain)
 	}
 	return ""

@@ -187,8 +187,8 @@ func (k *talk) byNick(ctx context.Context, nick string) (*member.Member, error) 
 
 // cut shortens what was typed for a pseudo to the length of one.
 func cut(nick string) string {
-	if r := []rune(nick); len(r) > maxNick {
-		return string(r[:maxNick])
+	if r := []rune(nick); len(r) > member.MaxNick {
+		return string(r[:member.MaxNick])
 	}
 	return nick
 }

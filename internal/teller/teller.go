@@ -44,7 +44,6 @@ type Teller struct {
 	voice    *notice.Voice
 	set      *setting.Settings
 	options  Options
-	reserved map[string]bool // words that are nobody's pseudo, beside verbs
 }
 
 // New returns a teller that understands what parser does.
@@ -52,9 +51,7 @@ func New(db *store.DB, desk *payment.Desk, t *treasury.Treasury, parser *grammar
 	if options.ModemDown == nil {
 		options.ModemDown = func() bool { return false }
 	}
-	tell := &Teller{db: db, desk: desk, treasury: t, parser: parser, voice: desk.Voice, set: desk.Set, options: options}
-	tell.reserved = tell.reservedWords()
-	return tell
+	return &Teller{db: db, desk: desk, treasury: t, parser: parser, voice: desk.Voice, set: desk.Set, options: options}
 }
 
 // errPanic means that the program itself is wrong: it panicked on one SMS.
