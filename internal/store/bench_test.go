@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 	"maillon/internal/ledger"
 	"maillon/internal/member"
 	"maillon/internal/money"
+	"maillon/internal/sim"
 	"maillon/internal/store"
 )
 
@@ -49,9 +49,15 @@ func BenchmarkTransfers(b *testing.B) {
 func BenchmarkRawLog(b *testing.B) {
 	for _, callers := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
-			log := newRawLog(b, filepath.Join(b.TempDir(), "log"))
+			log, err := sim.NewRawLog(filepath.Join(b.TempDir(), "log"))
+			if err != nil {
+				b.Fatal(err)
+			}
 			record := make([]byte, 128)
-			perSecond(b, callers, func() error { return log.append(record) })
+			perSecond(b, callers, func() error { return log.Append(record) })
+			if err := log.Close(); err != nil {
+				b.Error(err)
+			}
 		})
 	}
 }
@@ -114,61 +120,4 @@ func post(ctx context.Context, tx *store.Tx, key string, from, to ledger.Account
 		return err
 	}
 	return ledger.Post(ctx, tx, &ledger.Transaction{Key: key, Kind: ledger.Payment, At: tx.Now(), Postings: postings})
-}
-
-// A rawLog appends records and syncs once for all that wait.
-type rawLog struct {
-	file  *os.File
-	queue chan rawAppend
-}
-
-type rawAppend struct {
-	record []byte
-	done   chan error
-}
-
-func newRawLog(b *testing.B, path string) *rawLog {
-	b.Helper()
-	file, err := os.Create(path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	l := &rawLog{file, make(chan rawAppend, 1024)}
-	go l.write()
-	b.Cleanup(func() {
-		close(l.queue)
-		if err := file.Close(); err != nil {
-			b.Error(err)
-		}
-	})
-	return l
-}
-
-func (l *rawLog) append(record []byte) error {
-	a := rawAppend{record, make(chan error, 1)}
-	l.queue <- a
-	return <-a.done
-}
-
-func (l *rawLog) write() {
-	for first := range l.queue {
-		group, buffer := []rawAppend{first}, append([]byte(nil), first.record...)
-		for more := true; more; {
-			select {
-			case a, ok := <-l.queue:
-				if more = ok; ok {
-					group, buffer = append(group, a), append(buffer, a.record...)
-				}
-			default:
-				more = false
-			}
-		}
-		_, err := l.file.Write(buffer)
-		if err == nil {
-			err = datasync(l.file)
-		}
-		for _, a := range group {
-			a.done <- err
-		}
-	}
 }
