@@ -322,6 +322,11 @@ func (d *Desk) ask(ctx context.Context, tx *store.Tx, o *order.Order, asked *mem
 	if err != nil {
 		return err
 	}
+	if o.Kind == order.Credit {
+		if f["bal"], err = d.CeilingLeft(ctx, tx, asked, o.Amount.Currency()); err != nil {
+			return err
+		}
+	}
 	return d.Voice.Ask(ctx, tx, asked, o.Question, f, o.CodeEnd)
 }
 
