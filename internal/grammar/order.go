@@ -195,7 +195,7 @@ func (o *order) announced() {
 
 func (o *order) pay(i int, nick string) {
 	o.use(i, i+1)
-	o.c.To = Payee{Nick: nick, Typed: o.words[i].typed()}
+	o.c.To = Payee{Nick: nick, Typed: nick}
 	o.named = true
 }
 

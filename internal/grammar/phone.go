@@ -11,6 +11,7 @@ const (
 	maxPhoneDigits = 18  // "00", fifteen digits and a "(0)"
 	maxTries       = 300 // candidates; a text with more is not clear
 	minAttempt     = 6   // digits from which "0…" is a number that lacks some, and no amount
+	maxRow         = 64  // digits in a row; there is no number in so many
 	maxNumTyped    = 20  // characters of a number in a reply
 )
 
@@ -91,14 +92,17 @@ func (p *Parser) number(s string) (sms.Number, bool) {
 
 // twoGlued reports whether a row of digits can be cut into two numbers.
 func (o *order) twoGlued() bool {
+	tries := 0
 	for i := range o.words {
-		s, end := o.run(i)
-		if end == i || len(s) < 2*(minAttempt+1) || len(s) > 2*maxPhoneDigits {
+		s, _ := o.row(i)
+		if s == "" || s[0] != '0' && s[0] != '+' || len(s) < 2*(minAttempt+1) || len(s) > 2*maxPhoneDigits {
 			continue
 		}
-		for k := 1; k < len(s); k++ {
-			_, left := o.p.number(s[:k])
-			if !left {
+		for k := minAttempt + 1; k < len(s)-minAttempt; k++ {
+			if tries++; tries > maxTries {
+				return true
+			}
+			if _, left := o.p.number(s[:k]); !left {
 				continue
 			}
 			if _, right := o.p.number(s[k:]); right {
@@ -109,21 +113,11 @@ func (o *order) twoGlued() bool {
 	return false
 }
 
-// run returns the digits of the free chunks from word i on, and where they
-// end; only at the first chunk of a row.
-func (o *order) run(i int) (s string, end int) {
-	if i > 0 && o.free(i-1, i) {
-		if _, ok := o.words[i-1].chunk(); ok {
-			return "", i
-		}
-	}
-	return o.row(i)
-}
-
+// row returns the digits of the free chunks from word i on, and where they end.
 func (o *order) row(i int) (s string, end int) {
 	for end = i; end < len(o.words) && o.free(i, end); end++ {
 		c, ok := o.words[end].chunk()
-		if !ok || end > i && strings.HasPrefix(c, "+") {
+		if !ok || end > i && strings.HasPrefix(c, "+") || len(s) > maxRow {
 			break
 		}
 		s += c
