@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"slices"
 	"strings"
 
 	"maillon/internal/money"
@@ -10,7 +11,7 @@ import (
 // runs one names it in its vocabulary, which is asked first.
 var currencies = []string{"€", "euro", "euros", "eur", "$", "dollar", "dollars", "£"}
 
-func isCurrency(s string) bool { return contains(currencies, s) }
+func isCurrency(s string) bool { return slices.Contains(currencies, s) }
 
 // A figure is an amount as it stands in the text.
 type figure struct {

@@ -90,10 +90,11 @@ func (p *Parser) about(c Command, words []word) (Command, *Misunderstanding) {
 	if c.Verb != Card {
 		c.Who = p.who(words)
 	}
+	ok := c.Who != ""
 	if c.Verb == Card || c.Verb == Lost {
-		c.Cell = cell(words)
+		c.Cell, ok = cell(words)
 	}
-	if c.Verb == Card && c.Cell == "" || c.Verb != Card && c.Verb != Lost && c.Who == "" {
+	if !ok || c.Verb == Card && c.Cell == "" {
 		return c, &Misunderstanding{Key: notUnderstood}
 	}
 	return c, nil
@@ -114,22 +115,19 @@ func (p *Parser) who(words []word) string {
 	return plain
 }
 
-// cell returns the digits of a cell; its name, as "B3", is skipped.
-func cell(words []word) string {
-	s := ""
+// cell returns the first row of digits, ok false if it is longer than a cell,
+// as a number is; the name of the cell, as "B3", is skipped.
+func cell(words []word) (digits string, ok bool) {
 	for _, w := range words {
-		if !digits(w.text) {
-			if s != "" {
-				break
-			}
-			continue
-		}
-		if len(s)+len(w.text) > maxCell {
+		c, isDigits := w.chunk()
+		if !isDigits && digits != "" {
 			break
 		}
-		s += w.text
+		if isDigits && len(digits) <= maxCell {
+			digits += c
+		}
 	}
-	return s
+	return digits, len(digits) <= maxCell
 }
 
 func page(words []word) int {

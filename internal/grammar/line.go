@@ -97,11 +97,18 @@ func (p *Parser) cut(list []word, field string) []word {
 		list = append(list, w)
 		field = strings.TrimLeft(field[at:], "=:")
 	}
-	if field != "" {
-		list = append(list, newWord(field))
+	if field == "" {
+		return list
 	}
-	return list
+	if at := strings.Index(field, "@"); at > 0 && (len(list) == 0 || isDigit(rune(field[0]))) && isAmount(field[:at]) {
+		return append(list, newWord(field[:at]), newWord(field[at:]))
+	}
+	return append(list, newWord(field))
 }
+
+// isAmount reports whether s may be an amount that is glued to the name after
+// it, be there a verb before: "vir50@yann", "50m@yann".
+func isAmount(s string) bool { return strings.ContainsFunc(s, isDigit) }
 
 func (p *Parser) announces(s string, first bool) bool {
 	text := strings.Trim(Fold(s), around)

@@ -219,6 +219,10 @@ func (o *order) amount() {
 		return
 	}
 	s, end := o.grouped(i)
+	if (o.named || helpKeys[o.c.Verb] == "") && o.goesOn(end) { // else they may be a number that is too short
+		o.wrong = help(o.c.Verb)
+		return
+	}
 	if i > 0 && o.free(i-1, i) && o.words[i-1].raw == "-" {
 		s = "-" + s
 	}
@@ -239,6 +243,16 @@ func (o *order) amount() {
 		}
 	}
 	o.settle(f, typed)
+}
+
+// goesOn reports whether more digits follow the figure that ends before word i,
+// as in "12, 50" or "10 00": nobody can tell what was meant.
+func (o *order) goesOn(i int) bool {
+	if i == len(o.words) || !o.free(i-1, i) {
+		return false
+	}
+	next := strings.TrimLeft(figureText(o.words[i]), ".,")
+	return next != "" && strings.Trim(next, "0123456789.,-") == "" && isDigit(rune(next[0]))
 }
 
 func (o *order) settle(f figure, typed string) {

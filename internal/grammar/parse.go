@@ -1,6 +1,9 @@
 package grammar
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Parse returns the command that text means. Its error is always a
 // *Misunderstanding.
@@ -71,7 +74,7 @@ func (p *Parser) keyed(words []word) (Command, *Misunderstanding) {
 	verbs := map[string]Verb{slotPay: Pay, slotAsk: Ask, slotNick: Nick, slotCode: Yes}
 	for _, slots := range [][]string{{slotPay, slotAsk}, {slotNick, slotCode}} {
 		for i, w := range words {
-			if !contains(slots, w.key) {
+			if !slices.Contains(slots, w.key) {
 				continue
 			}
 			c := Command{Verb: verbs[w.key], Language: p.keys[w.text].language}

@@ -53,6 +53,10 @@ var spellings = []struct{ text, want string }{
 	{"pay 5 dollar @yann", "error devise"}, {"vir 20 Euro", "error devise"}, {"bon 20 euros", "error devise"}, {"vir 5kg @yann", "error devise"},
 	{"vir 5½ @yann", "error aide.vir"}, {"vir 1.2.3 @yann", "error aide.vir"}, {"vir 9999999999999999 @yann", "error aide.vir"}, {"vir 2h30 @yann", "error aide.vir"},
 
+	{"vir 12, 50 @yann", "error aide.vir"}, {"vir 12 ,50 @yann", "error aide.vir"}, {"vir 10 00 @yann", "error aide.vir"}, {"vir 5 0 @yann", "error aide.vir"},
+	{"vir 50@yann", "pay amount=50 to=@yann"}, {"vir50@yann", "pay amount=50 to=@yann"}, {"50m@yann", "pay amount=50 unit=m to=@yann bare=yes"},
+	{"vir 5 @yann lena29@exemple.fr", `pay amount=5 to=@yann memo="lena29@exemple.fr"`},
+
 	// Numbers.
 	{"vir 50 06 39 98 00 12", "pay amount=50 to=+33639980012"}, {"vir 50 06-39-98-00-12", "pay amount=50 to=+33639980012"}, {"vir 50 06/39/98/00/12", "pay amount=50 to=+33639980012"},
 	{"vir 50 +33 (0)6 39 98 00 12", "pay amount=50 to=+33639980012"}, {"vir 50 +33(0)639980012", "pay amount=50 to=+33639980012"}, {"vir 50 +33 6 39 98 00 12", "pay amount=50 to=+33639980012"},
@@ -97,10 +101,10 @@ var spellings = []struct{ text, want string }{
 	{"pseudo : Yann", "nick name=yann"}, {"PSEUDO @Zoé", "nick name=zoe"}, {"pseudo", "error pseudo.invalide"}, {"pseudo Jean Luc", "nick name=jean"}, {"surnom zo", "nick name=zo"},
 	{"aide solde", "help about=balance"}, {"aide truc", "help"}, {"? vir", "help about=pay"}, {"menu", "help"}, {"Langue", "error langue.inconnue"}, {"langue Anglais", "lang to=anglais"},
 	{"mot", "error mot.invalide"}, {"MOT Tulipe", "word word=tulipe"}, {"mot été", "word word=été"}, {"perdu", "lost"}, {"perdu 7304", "lost cell=7304"}, {"perdu lena B3 7304", "lost who=@lena cell=7304"},
-	{"PERDU @Lena B3: 73 04", "lost who=@lena cell=7304"}, {"volé", "lost"}, {"vol !", "fraud"}, {"carte B3 7304", "card cell=7304"}, {"carte", "error incompris"}, {"card 73 04", "card cell=7304"},
+	{"PERDU @Lena B3: 73 04", "lost who=@lena cell=7304"}, {"volé", "lost"}, {"vol !", "fraud"}, {"carte B3 7304", "card cell=7304"}, {"carte", "error incompris"}, {"perdu 0639980012", "error incompris"}, {"perdu 06 39 98 00 12", "error incompris"}, {"card 73 04", "card cell=7304"},
 	{"bloque gwen stp", "block who=@gwen"}, {"debloque @gwen", "unblock who=@gwen"}, {"bloque", "error incompris"}, {"GELE mallory", "admin.freeze who=@mallory"}, {"dégèle @mallory", "admin.unfreeze who=@mallory"},
 	{"caisse", "till"}, {"caisse 28/03", "till date=28/03"}, {"caisse du 28.3", "till date=28/03"}, {"till 28/03/2026", "till date=28/03"}, {"caisse 31/02", "till"}, {"caisse 99/99", "till"},
-	{"reprendre", "start"}, {"pause", "admin.pause"}, {"ETAT ?", "admin.state"}, {"bon", "error incompris"}, {"encaisse H7K2-94QX", "redeem voucher=H7K294QX"},
+	{"reprendre", "start"}, {"pause", "admin.pause"}, {"ETAT ?", "admin.state"}, {"bon", "error incompris"}, {"bon 10 00", "error incompris"}, {"encaisse H7K2-94QX", "redeem voucher=H7K294QX"},
 	{"encaisse b2c3d4e5 5", "redeem voucher=B2C3D4E5 amount=5"}, {"redeem H7K2 94QX 12,5", "redeem voucher=H7K294QX amount=12.5"}, {"encaisse 5", "error incompris"}, {"encaisse b2c3d4e5 0", "error zero"},
 
 	// Slips of the thumb: only what reads.

@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -100,7 +101,7 @@ func (p *Parser) learn(l Language) error {
 		}
 	}
 	for slot, words := range l.Keys {
-		if !contains(slots, slot) {
+		if !slices.Contains(slots, slot) {
 			return fmt.Errorf("there is no slot %q", slot)
 		}
 		for _, w := range words {
@@ -132,15 +133,6 @@ func teach[T comparable](words map[string]meaning[T], word string, is T, languag
 	}
 	words[word] = meaning[T]{is, language}
 	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // Verb returns the verb that word is in any language, which is why nobody may
