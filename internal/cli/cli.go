@@ -66,11 +66,28 @@ type commands struct {
 	// The server: serve.go, gateway.go.
 
 	// Stories and the conversation: story.go, parse.go.
+	Story storyCommand `cmd:"" help:"Play conversations and say which hold word for word."`
+	Parse parseCommand `cmd:"" help:"Show how texts are understood, one a line."`
 
 	// Measuring: bench.go.
+	Bench benchCommand `cmd:"" help:"Measure how fast this machine is."`
 
 	// Administrators.
-	Version versionCommand `cmd:"" help:"Print which program this is."`
+	Member    memberCommand    `cmd:"" help:"Register, show, freeze members, and print their code cards."`
+	Credit    creditCommand    `cmd:"" help:"Credit one account, or all those of a file."`
+	Reverse   reverseCommand   `cmd:"" help:"Take one transfer back, as far as its money is still there."`
+	Dispute   disputeCommand   `cmd:"" help:"Decide a dispute: the money goes back, or stays."`
+	Release   releaseCommand   `cmd:"" help:"Let a payment or a credit go that waits for a decision."`
+	Reject    rejectCommand    `cmd:"" help:"Refuse a payment or a credit that waits for a decision."`
+	Pause     pauseCommand     `cmd:"" help:"Stop all payments, at once."`
+	Resume    resumeCommand    `cmd:"" help:"Let payments go on; two administrators must say so."`
+	Statement statementCommand `cmd:"" help:"Print what happened to one account."`
+	Backup    backupCommand    `cmd:"" help:"Copy the books, beside a server at work."`
+	Restore   restoreCommand   `cmd:"" help:"Make a new data folder of a backup or of other books, and prove it."`
+	Verify    verifyCommand    `cmd:"" help:"Prove the books by their journal."`
+	Export    exportCommand    `cmd:"" help:"Write the ledger for spreadsheets or for beancount."`
+	Settings  configCommand    `cmd:"" name:"config" help:"Check a configuration file."`
+	Version   versionCommand   `cmd:"" help:"Print which program this is."`
 }
 
 // Main runs the program and returns the status to end with. The first signal

@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"maillon/internal/ledger"
+	"maillon/internal/store"
+)
+
+// beancount writes a file for beancount 2 and 3. What a member has is a debt
+// of the association, hence a liability: the signs are turned round.
+func (e *exporter) beancount(ctx context.Context, w io.Writer) error {
+	first, last, err := e.span(ctx)
+	if err != nil {
+		return err
+	}
+	names, units := e.beanNames()
+	fmt.Fprintf(w, "option \"title\" %s\n\n", beanString(e.Settings.Association))
+	for _, code := range slices.Sorted(maps.Values(units)) {
+		fmt.Fprintf(w, "%s commodity %s\n", first, code)
+	}
+	opened := map[string][]string{}
+	for _, a := range e.sorted() {
+		opened[names[a.ID]] = append(opened[names[a.ID]], units[a.Balance.Currency().Code])
+	}
+	for _, name := range slices.Sorted(maps.Keys(opened)) {
+		fmt.Fprintf(w, "%s open %s %s\n", first, name, strings.Join(opened[name], ","))
+	}
+	err = e.each(ctx, func(t ledger.Transaction, memo string) error {
+		e.beanHead(w, t, memo)
+		for _, p := range t.Postings {
+			amount, err := p.Amount.Neg()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(w, "  %-38s %12s %s\n", names[p.Account], amount.Plain(), units[p.Amount.Currency().Code])
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	// What beancount then adds up must be what the ledger has.
+	fmt.Fprintln(w)
+	for _, a := range e.sorted() {
+		balance, err := a.Balance.Neg()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%s balance %-38s %12s %s\n", last, names[a.ID], balance.Plain(), units[balance.Currency().Code])
+	}
+	return nil
+}
+
+// beanHead writes the first line of a transaction.
+func (e *exporter) beanHead(w io.Writer, t ledger.Transaction, memo string) {
+	payee := string(t.Kind)
+	if from, to := e.sides(t); from != nil {
+		payee = from.name + " vers " + to.name
+	}
+	fmt.Fprintf(w, "\n%s * %s %s #%s", e.local(t.At).Format(time.DateOnly), beanString(payee), beanString(memo), t.Kind)
+	if t.Ref != "" {
+		fmt.Fprintf(w, " ^%s", t.Ref)
+	}
+	fmt.Fprintln(w)
+}
+
+// span returns the day of the first transaction, and the day after the last.
+func (e *exporter) span(ctx context.Context) (first, last string, err error) {
+	begin, end := e.tx.Now(), e.tx.Now()
+	some, err := e.tx.Transactions(ctx, 0, 1)
+	if err != nil {
+		return "", "", err
+	}
+	if len(some) > 0 && some[0].At.Before(begin) {
+		begin = some[0].At
+	}
+	err = e.each(ctx, func(t ledger.Transaction, _ string) error { // a clock that was set back leaves an earlier time
+		if t.At.Before(begin) {
+			begin = t.At
+		}
+		if t.At.After(end) {
+			end = t.At
+		}
+		return nil
+	})
+	return e.local(begin).Format(time.DateOnly), e.local(end).AddDate(0, 0, 1).Format(time.DateOnly), err
+}
+
+func (e *exporter) sorted() []*exportAccount {
+	return slices.SortedFunc(maps.Values(e.accounts), func(a, b *exportAccount) int { return int(a.ID - b.ID) })
+}
+
+// beanNames returns the names of accounts and units in beancount's alphabet.
+func (e *exporter) beanNames() (names map[ledger.AccountID]string, units map[string]string) {
+	names, units = map[ledger.AccountID]string{}, map[string]string{}
+	taken := map[string]string{}
+	for _, a := range e.sorted() {
+		names[a.ID] = beanAccount(a)
+		code := a.Balance.Currency().Code
+		if units[code] != "" {
+			continue
+		}
+		unit := beanUnit(code)
+		for n := 2; taken[unit] != ""; n++ {
+			unit = fmt.Sprintf("%s-X%d", beanUnit(code), n)
+		}
+		units[code], taken[unit] = unit, code
+	}
+	return names, units
+}
+
+func beanAccount(a *exportAccount) string {
+	switch {
+	case a.Member != 0:
+		return "Liabilities:Membres:" + a.label
+	case a.label == store.Emission:
+		return "Equity:Emission"
+	case a.label == store.Pertes:
+		return "Expenses:Pertes"
+	}
+	name := alphabet(a.label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+	if name == a.label {
+		return "Liabilities:Pots:" + strings.ToUpper(name[:1]) + name[1:]
+	}
+	return fmt.Sprintf("Liabilities:Pots:%d-%s", a.ID, name)
+}
+
+// beanUnit returns a currency's code as beancount takes it: 2 to 24 capitals,
+// digits and dashes, a capital first and no dash last.
+func beanUnit(code string) string {
+	unit := alphabet(strings.ToUpper(code), "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+	if unit == "" || unit[0] < 'A' || len(unit) < 2 {
+		unit = "U-" + unit
+	}
+	unit = strings.TrimRight(unit[:min(len(unit), 18)], "-")
+	if len(unit) < 2 {
+		return "UNIT"
+	}
+	return unit
+}
+
+// alphabet puts a dash for what is not in an alphabet.
+func alphabet(text, letters string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(letters, r) {
+			return r
+		}
+		return '-'
+	}, text)
+}
+
+func beanString(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(oneLine(text)) + `"`
+}
