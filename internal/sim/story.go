@@ -23,8 +23,10 @@ import (
 // gateway names the one line of a story.
 const gateway = "virtual"
 
-// maxRows bounds what is read at once of outbox and books.
-const maxRows = 100
+const (
+	maxRows = 100         // read at once of outbox and books
+	lease   = time.Minute // more than handing over takes, which is no time
+)
 
 // A stage is a server at work, with what is needed to speak of it as stories
 // do: by the names of phones.
@@ -111,8 +113,9 @@ func settings(setup story.Setup) (setting.Settings, error) {
 	return set, nil
 }
 
-// watch reads what is sent and posted as soon as it is on disk, as a gateway
-// would: what is sealed for somebody who is forgotten later cannot be read then.
+// watch takes what is sent and posted as soon as it is on disk, as a gateway
+// would: nothing waits in the outbox, and what is sealed for somebody who is
+// forgotten later could not be read then.
 func (s *stage) watch(ctx context.Context, out, books <-chan struct{}) {
 	for {
 		select {
@@ -129,7 +132,7 @@ func (s *stage) watch(ctx context.Context, out, books <-chan struct{}) {
 
 // read takes what is new of outbox and books. It needs mu.
 func (s *stage) read(ctx context.Context) {
-	err := s.DB.View(ctx, func(tx *store.Tx) error {
+	err := s.DB.Update(ctx, func(tx *store.Tx) error {
 		if err := s.readOutbox(ctx, tx); err != nil {
 			return err
 		}
@@ -147,6 +150,9 @@ func (s *stage) readOutbox(ctx context.Context, tx *store.Tx) error {
 			return err
 		}
 		for _, o := range all {
+			if err := carry(ctx, tx, o.ID); err != nil {
+				return err
+			}
 			s.heard = o.ID
 			s.sent = append(s.sent, story.Sent{Phone: s.phone(o.To), Text: o.Text})
 		}
@@ -154,6 +160,16 @@ func (s *stage) readOutbox(ctx context.Context, tx *store.Tx) error {
 			return nil
 		}
 	}
+}
+
+// carry hands a message over to a network that takes everything at once.
+func carry(ctx context.Context, tx *store.Tx, id int64) error {
+	o, err := tx.Claim(ctx, id, gateway, tx.Now().Add(lease))
+	if err != nil {
+		return fmt.Errorf("message %d: %w", id, err)
+	}
+	o.State = store.Delivered
+	return tx.SaveOut(ctx, o)
 }
 
 func (s *stage) readBooks(ctx context.Context, tx *store.Tx) error {
