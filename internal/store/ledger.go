@@ -60,25 +60,59 @@ func (tx *Tx) Account(ctx context.Context, id ledger.AccountID) (ledger.Account,
 
 // AccountsOf returns the accounts of a member, the oldest first.
 func (tx *Tx) AccountsOf(ctx context.Context, m member.ID) ([]ledger.Account, error) {
-	var all []ledger.Account
+	ids, ok := tx.owned[m]
+	if !ok {
+		if err := tx.readAccounts(ctx, m); err != nil {
+			return nil, err
+		}
+		ids = tx.owned[m]
+	}
+	all := make([]ledger.Account, 0, len(ids))
+	for _, id := range ids {
+		a, err := tx.Account(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// readAccounts reads the accounts of a member once for the whole transaction.
+func (tx *Tx) readAccounts(ctx context.Context, m member.ID) error {
+	ids := make([]ledger.AccountID, 0, 1)
 	err := tx.each(ctx, func(scan func(...any) error) error {
 		a, err := scanAccount(scan)
 		if err != nil {
 			return err
 		}
-		if known, ok := tx.accounts[a.ID]; ok {
-			a = known
+		if _, ok := tx.accounts[a.ID]; !ok {
+			tx.know(a)
 		}
-		tx.know(a)
-		all = append(all, a)
+		ids = append(ids, a.ID)
 		return nil
 	}, `SELECT `+accountColumns+` FROM account WHERE member = $1 ORDER BY id`, int64(m))
-	return all, err
+	if tx.owned == nil {
+		tx.owned = map[member.ID][]ledger.AccountID{}
+	}
+	if err == nil {
+		tx.owned[m] = ids
+	}
+	return err
 }
 
 // AccountOf returns the account of a member in a currency, and opens it if
 // there is none yet.
 func (tx *Tx) AccountOf(ctx context.Context, m member.ID, c money.Currency) (ledger.Account, error) {
+	mine, err := tx.AccountsOf(ctx, m)
+	if err != nil {
+		return ledger.Account{}, err
+	}
+	for _, a := range mine {
+		if a.Balance.Currency().Code == c.Code {
+			return a, nil
+		}
+	}
 	return tx.account(ctx, accountEvent{Member: int64(m), Currency: c.Code, Decimals: c.Decimals})
 }
 
@@ -118,6 +152,7 @@ func (tx *Tx) openAccount(ctx context.Context, e *accountEvent) (err error) {
 	}
 	tx.record(event{Account: e})
 	tx.know(e.account())
+	delete(tx.owned, member.ID(e.Member))
 	return nil
 }
 

@@ -42,7 +42,7 @@ func (tx *Tx) unsealMember(m *member.Member, secret, wrapped []byte) error {
 	if len(wrapped) == 0 || len(secret) == 0 {
 		return nil
 	}
-	key, err := tx.db.keys.unwrap(m.Key, wrapped)
+	key, err := tx.unwrap(m.Key, wrapped)
 	if err != nil {
 		return err
 	}
@@ -195,6 +195,7 @@ func (tx *Tx) clearMember(ctx context.Context, id int64) error {
 }
 
 func (tx *Tx) eraseKey(ctx context.Context, id int64) error {
+	delete(tx.keys, id)
 	tx.record(event{Erase: &eraseEvent{id}})
 	tx.erased = true
 	_, err := tx.exec(ctx, `DELETE FROM key WHERE id = $1`, id)
@@ -214,8 +215,26 @@ func (tx *Tx) newKey(ctx context.Context, dies time.Time) (int64, sealKey, error
 	return id, sealKey{id, aead}, err
 }
 
+// unwrap opens a key once for the whole transaction.
+func (tx *Tx) unwrap(id int64, wrapped []byte) (sealKey, error) {
+	if k, ok := tx.keys[id]; ok {
+		return k, nil
+	}
+	k, err := tx.db.keys.unwrap(id, wrapped)
+	if err == nil && k.aead != nil {
+		if tx.keys == nil {
+			tx.keys = map[int64]sealKey{}
+		}
+		tx.keys[id] = k
+	}
+	return k, err
+}
+
 // key returns a key; one that was destroyed opens nothing.
 func (tx *Tx) key(ctx context.Context, id int64) (sealKey, error) {
+	if k, ok := tx.keys[id]; ok {
+		return k, nil
+	}
 	var wrapped []byte
 	err := tx.row(ctx, `SELECT sealed FROM key WHERE id = $1`, id).Scan(&wrapped)
 	if errors.Is(found(err), ErrNotFound) {
@@ -224,7 +243,7 @@ func (tx *Tx) key(ctx context.Context, id int64) (sealKey, error) {
 	if err != nil {
 		return sealKey{}, err
 	}
-	return tx.db.keys.unwrap(id, wrapped)
+	return tx.unwrap(id, wrapped)
 }
 
 // strangerKey returns the key that seals what strangers send now.
@@ -433,6 +452,6 @@ func (tx *Tx) Looked(ctx context.Context, m, other member.ID, midnight time.Time
 	}
 	var n int
 	err = tx.row(ctx, `SELECT count(*) FROM lookup l WHERE l.member = $1 AND l.day = $2 AND NOT EXISTS
-		(SELECT 1 FROM orders o WHERE o.payer = l.member AND o.payee = l.other AND o.paid_at >= $2)`, int64(m), micros(midnight)).Scan(&n)
+		(SELECT 1 FROM orders o WHERE o.payer = l.member AND o.payee = l.other AND o.paid_at >= $2 AND o.paid_at > 0)`, int64(m), micros(midnight)).Scan(&n)
 	return n, err
 }

@@ -36,7 +36,7 @@ func (tx *Tx) scanOrder(scan func(...any) error) (*order.Order, error) {
 	if len(secret) == 0 || len(wrapped) == 0 {
 		return &o, nil
 	}
-	key, err := tx.db.keys.unwrap(keyID, wrapped)
+	key, err := tx.unwrap(keyID, wrapped)
 	if err != nil {
 		return nil, err
 	}
@@ -150,10 +150,10 @@ func (tx *Tx) OrderOf(ctx context.Context, t ledger.TransactionID) (*order.Order
 	return tx.scanOrder(tx.row(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.txn = $1 AND o.txn > 0`, int64(t)).Scan)
 }
 
-// Questions returns at most limit orders whose code was asked of a member, the
-// newest first, those that ended since a time included.
+// Questions returns at most limit orders whose code was asked of a member and
+// was good until a time or later, the newest first, whatever became of them.
 func (tx *Tx) Questions(ctx context.Context, asked member.ID, since time.Time, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.asked = $1 AND (o.state = 'open' OR o.ended_at >= $2 OR o.code_end >= $2)
+	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.asked = $1 AND o.code_end > $2
 		ORDER BY o.id DESC LIMIT $3`, int64(asked), micros(since), limit)
 }
 

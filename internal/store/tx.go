@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"maillon/internal/ledger"
+	"maillon/internal/member"
 )
 
 // A Tx is one Update or View at work. It is for the goroutine that runs it,
@@ -22,6 +23,8 @@ type Tx struct {
 
 	accounts map[ledger.AccountID]ledger.Account // as this Tx has read or left them
 	known    map[ledger.AccountID]ledger.Account // as they were before it; nobody else can write meanwhile
+	owned    map[member.ID][]ledger.AccountID    // whose accounts it has read
+	keys     map[int64]sealKey                   // that it has unwrapped
 }
 
 // ErrReadOnly means that a View tried to write.

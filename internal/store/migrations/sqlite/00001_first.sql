@@ -132,7 +132,7 @@ CREATE TABLE orders (
     hold       INTEGER NOT NULL,
     line       TEXT    NOT NULL
 );
-CREATE INDEX orders_asked ON orders (asked, id);
+CREATE INDEX orders_asked ON orders (asked, code_end);
 CREATE INDEX orders_owner ON orders (owner, kind, id);
 CREATE INDEX orders_due ON orders (due_at) WHERE due_at > 0;
 CREATE INDEX orders_payer ON orders (payer, paid_at) WHERE paid_at > 0;
