@@ -65,15 +65,19 @@ func Segments(text string) (units, segments int) {
 }
 
 // gsm7Width returns how many septets r takes; 0 if GSM7 has no such character.
-func gsm7Width(r rune) int {
-	switch {
-	case strings.ContainsRune(gsm7Basic, r):
-		return 1
-	case strings.ContainsRune(gsm7Extended, r):
-		return 2
+func gsm7Width(r rune) int { return int(gsm7Widths[r]) }
+
+// gsm7Widths is the same as a table: every text that leaves is counted.
+var gsm7Widths = func() map[rune]uint8 {
+	widths := map[rune]uint8{}
+	for _, r := range gsm7Basic {
+		widths[r] = 1
 	}
-	return 0
-}
+	for _, r := range gsm7Extended {
+		widths[r] = 2
+	}
+	return widths
+}()
 
 func ucs2Width(r rune) int {
 	if r > 0xFFFF {

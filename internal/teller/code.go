@@ -25,7 +25,7 @@ func (k *talk) openQuestions(ctx context.Context) ([]*order.Order, error) {
 	}
 	open := all[:0]
 	for _, q := range all {
-		if q.OpenAt(k.tx.Now()) && q.Line == k.in.Gateway {
+		if q.OpenAt(k.tx.Now()) && q.Line == k.Gateway {
 			open = append(open, q)
 		}
 	}
@@ -87,7 +87,7 @@ func (k *talk) past(ctx context.Context) (*order.Order, error) {
 	}
 	now := k.tx.Now()
 	for _, q := range all {
-		if len(q.Nonce) == 0 || q.Line != k.in.Gateway || !sameCode(k.command.Code, k.desk.Code(q)) {
+		if len(q.Nonce) == 0 || q.Line != k.Gateway || !sameCode(k.command.Code, k.desk.Code(q)) {
 			continue
 		}
 		switch {

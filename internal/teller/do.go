@@ -133,7 +133,7 @@ func (k *talk) payHelp() string {
 
 // confirm returns when a payment asks for its code on this line.
 func (k *talk) confirm() setting.Mode {
-	if k.options.Always[k.in.Gateway] {
+	if k.options.Always[k.Gateway] {
 		return setting.Always
 	}
 	return k.set.Confirm

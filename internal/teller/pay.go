@@ -28,7 +28,7 @@ func (k *talk) pay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	how := payment.Confirmation{Bare: k.command.Bare, Late: k.late(), Always: k.options.Always[k.in.Gateway]}
+	how := payment.Confirmation{Bare: k.command.Bare, Late: k.late(), Always: k.options.Always[k.Gateway]}
 	return k.desk.Pay(ctx, k.tx, k.from, payee, o, how)
 }
 
@@ -73,7 +73,7 @@ func (k *talk) order(ctx context.Context) (*order.Order, *member.Member, error) 
 		return nil, nil, err
 	}
 	to := k.command.To
-	o := &order.Order{Amount: amount, Line: k.in.Gateway, Secret: order.Secret{Memo: k.command.Memo, Typed: to.Typed}}
+	o := &order.Order{Amount: amount, Line: k.Gateway, Secret: order.Secret{Memo: k.command.Memo, Typed: to.Typed}}
 	if to.Nick != "" {
 		m, err := k.byNick(ctx, to.Nick)
 		return o, m, err

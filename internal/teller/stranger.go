@@ -18,8 +18,8 @@ const lostAnswers = 10
 
 // stranger answers a number without account: once a day that it has none, and
 // whoever has lost a phone.
-func (t *Teller) stranger(ctx context.Context, tx *store.Tx, in sms.Incoming, n sms.Number) error {
-	now := tx.Now()
+func (t *Teller) stranger(ctx context.Context, tx *store.Tx, h hearing) error {
+	now, n := tx.Now(), h.number
 	v, err := tx.Visitor(ctx, n.E164())
 	if err != nil || v.FloodTill.After(now) {
 		return err
@@ -35,17 +35,15 @@ func (t *Teller) stranger(ctx context.Context, tx *store.Tx, in sms.Incoming, n 
 	if err != nil || refused {
 		return err
 	}
-	k := &talk{Teller: t, tx: tx, in: in}
-	k.read()
-	to := notice.Stranger{Number: n, Language: k.language(), Line: in.Gateway}
+	to := notice.Stranger{Number: n, Language: h.language(), Line: h.Gateway}
 	if to.Language == "" {
 		to.Language = t.set.Language
 	}
 	switch {
-	case k.missed == nil && k.command.Verb == grammar.Silence:
+	case h.missed == nil && h.command.Verb == grammar.Silence:
 		return nil
-	case k.missed == nil && k.command.Verb == grammar.Lost && k.command.Who != "":
-		return t.strangerLost(ctx, tx, to, k.command)
+	case h.missed == nil && h.command.Verb == grammar.Lost && h.command.Who != "":
+		return t.strangerLost(ctx, tx, to, h.command)
 	}
 	if ok, err := t.mayAnswer(ctx, tx, n); err != nil || !ok {
 		return err

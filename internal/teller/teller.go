@@ -61,88 +61,116 @@ var errPanic = errors.New("panic")
 // that is on disk, or if this delivery is a repeat. An SMS on which the program
 // fails is put aside, for it would only fail again.
 func (t *Teller) Receive(ctx context.Context, m sms.Incoming) error {
-	var failed error
+	h, failed := t.hear(m)
+	if failed != nil {
+		slog.ErrorContext(ctx, "message put aside", "gateway", m.Gateway, "error", failed)
+		return t.db.Update(ctx, func(tx *store.Tx) error { return t.putAside(ctx, tx, hearing{Incoming: m}) })
+	}
 	err := t.db.Update(ctx, func(tx *store.Tx) error {
-		failed = t.guarded(ctx, tx, m)
+		failed = errPanic // unless it returns
+		failed = t.receive(ctx, tx, h)
 		return failed
 	})
 	if err == nil || failed == nil || ctx.Err() != nil {
 		return err // done; or the commit failed, and the network will deliver again
 	}
 	slog.ErrorContext(ctx, "message put aside", "gateway", m.Gateway, "error", failed)
-	return t.db.Update(ctx, func(tx *store.Tx) error { return t.putAside(ctx, tx, m) })
+	return t.db.Update(ctx, func(tx *store.Tx) error { return t.putAside(ctx, tx, h) })
 }
 
-func (t *Teller) guarded(ctx context.Context, tx *store.Tx, m sms.Incoming) (err error) {
+// A hearing is one SMS as far as it is understood without the books.
+type hearing struct {
+	sms.Incoming
+	number  sms.Number // zero: nobody who can be answered
+	command grammar.Command
+	missed  *grammar.Misunderstanding // nil if it was understood
+}
+
+// hear reads an SMS, outside of any transaction: many may be read at once.
+func (t *Teller) hear(m sms.Incoming) (h hearing, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			// Its value may hold a text: only where it happened is logged.
-			slog.ErrorContext(ctx, "panic in a conversation", "stack", string(debug.Stack()))
+			slog.Error("panic in reading a message", "stack", string(debug.Stack()))
 			err = errPanic
 		}
 	}()
-	return t.receive(ctx, tx, m)
+	h.Incoming = m
+	if h.number, err = sms.ParseNumber(m.From, t.set.Region()); err != nil || slices.Contains(t.options.Own, h.number) {
+		h.number = sms.Number{}
+		return h, nil
+	}
+	if m.Media {
+		h.missed = &grammar.Misunderstanding{Key: "incompris"}
+		return h, nil
+	}
+	if h.command, err = t.parser.Parse(m.Text); err != nil && !errors.As(err, &h.missed) {
+		return h, err
+	}
+	return h, nil
 }
 
-// putAside journals an SMS that could not be handled, for somebody to look at.
-func (t *Teller) putAside(ctx context.Context, tx *store.Tx, m sms.Incoming) error {
-	from, _, err := t.sender(ctx, tx, m)
+// putAside journals an SMS that could not be handled, for somebody to look at,
+// and tells the administrators once a day.
+func (t *Teller) putAside(ctx context.Context, tx *store.Tx, h hearing) error {
+	from, err := t.sender(ctx, tx, h.number)
 	if err != nil {
 		return err
 	}
-	first, err := tx.Receive(ctx, m, from)
+	first, err := tx.Receive(ctx, h.Incoming, from)
 	if err != nil || !first {
 		return err
 	}
-	if err := tx.Quarantine(ctx, m); err != nil {
+	if err := tx.Quarantine(ctx, h.Incoming); err != nil {
 		return err
 	}
-	return tx.Raise(ctx, "QUARANTINE", 0)
+	const rule = "QUARANTINE"
+	n, err := tx.Count(ctx, rule, t.set.Midnight(tx.Now()))
+	if err != nil || n > 1 {
+		return errors.Join(err, tx.Raise(ctx, rule, 0))
+	}
+	return t.voice.Alert(ctx, tx, rule, ruleFields(rule), nil)
 }
 
-// sender returns who wrote: nil is a stranger. It reports whether there is a
-// number that can be answered.
-func (t *Teller) sender(ctx context.Context, tx *store.Tx, m sms.Incoming) (*member.Member, sms.Number, error) {
-	n, err := sms.ParseNumber(m.From, t.set.Region())
-	if err != nil || slices.Contains(t.options.Own, n) {
-		return nil, sms.Number{}, nil
+// sender returns who wrote: nil is a stranger, or nobody who can be answered.
+func (t *Teller) sender(ctx context.Context, tx *store.Tx, n sms.Number) (*member.Member, error) {
+	if n.IsZero() {
+		return nil, nil
 	}
 	from, err := tx.MemberByNumber(ctx, n)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, n, nil
+		return nil, nil
 	}
-	return from, n, err
+	return from, err
 }
 
 // A talk is one SMS being answered.
 type talk struct {
 	*Teller
-	tx      *store.Tx
-	in      sms.Incoming
-	from    *member.Member
-	command grammar.Command
-	missed  *grammar.Misunderstanding // nil if it was understood
+	tx   *store.Tx
+	from *member.Member
+	hearing
 }
 
-func (t *Teller) receive(ctx context.Context, tx *store.Tx, in sms.Incoming) error {
-	from, number, err := t.sender(ctx, tx, in)
+func (t *Teller) receive(ctx context.Context, tx *store.Tx, h hearing) error {
+	from, err := t.sender(ctx, tx, h.number)
 	if err != nil {
 		return err
 	}
-	first, err := tx.Receive(ctx, in, from)
-	if err != nil || !first || number.IsZero() {
+	first, err := tx.Receive(ctx, h.Incoming, from)
+	if err != nil || !first || h.number.IsZero() {
 		return err
 	}
 	if from == nil {
-		return t.stranger(ctx, tx, in, number)
+		return t.stranger(ctx, tx, h)
 	}
-	return t.heard(ctx, tx, in, from)
+	return t.heard(ctx, tx, h, from)
 }
 
 // heard answers somebody whom we know.
-func (t *Teller) heard(ctx context.Context, tx *store.Tx, in sms.Incoming, from *member.Member) error {
-	k := &talk{Teller: t, tx: tx, in: in, from: from}
-	from.Line = in.Gateway
+func (t *Teller) heard(ctx context.Context, tx *store.Tx, h hearing, from *member.Member) error {
+	k := &talk{Teller: t, tx: tx, from: from, hearing: h}
+	from.Line = h.Gateway
 	stop, err := k.flooded(ctx)
 	if err != nil || stop {
 		return errors.Join(err, tx.SeeMember(ctx, from))
@@ -153,7 +181,6 @@ func (t *Teller) heard(ctx context.Context, tx *store.Tx, in sms.Incoming, from 
 		}
 		return k.answer(ctx, "gele", notice.Fields{"d": notice.Day(from.BlockedSince())})
 	}
-	k.read()
 	if k.dormant() {
 		return k.wake(ctx)
 	}
@@ -167,23 +194,11 @@ func (t *Teller) heard(ctx context.Context, tx *store.Tx, in sms.Incoming, from 
 	return k.apologise(ctx, k.do(ctx))
 }
 
-// read parses the text.
-func (k *talk) read() {
-	if k.in.Media {
-		k.missed = &grammar.Misunderstanding{Key: "incompris"}
-		return
+func (h hearing) language() string {
+	if h.missed != nil {
+		return h.missed.Language
 	}
-	var err error
-	if k.command, err = k.parser.Parse(k.in.Text); err != nil && !errors.As(err, &k.missed) {
-		k.missed = &grammar.Misunderstanding{Key: "incompris"}
-	}
-}
-
-func (k *talk) language() string {
-	if k.missed != nil {
-		return k.missed.Language
-	}
-	return k.command.Language
+	return h.command.Language
 }
 
 // apologise answers a refusal. What is no refusal is the program's own trouble.
@@ -256,10 +271,10 @@ func (k *talk) wake(ctx context.Context) error {
 // late returns how many hours after it was sent the SMS arrived, 0 if that is
 // soon enough, or not known.
 func (k *talk) late() int {
-	if k.in.SentAt.IsZero() {
+	if k.SentAt.IsZero() {
 		return 0
 	}
-	delay := k.tx.Now().Sub(k.in.SentAt)
+	delay := k.tx.Now().Sub(k.SentAt)
 	if delay <= k.set.Late {
 		return 0
 	}
