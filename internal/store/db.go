@@ -253,7 +253,8 @@ func (c *conn) close() error {
 }
 
 // stmt returns a prepared statement. The texts are constants of this package,
-// so there are only so many of them.
+// so there are only so many of them. They write LIMIT $1 + 0: of a bare $1
+// SQLite looks at the value to choose a plan, and prepares anew for each.
 func (c *conn) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	if s, ok := c.stmts[text]; ok {
 		return s, nil

@@ -89,7 +89,7 @@ func (tx *Tx) Thread(ctx context.Context, m *member.Member, limit int) ([]Letter
 			SELECT * FROM (SELECT at, 0 AS out, sealed, id FROM inbox WHERE member = $1 AND key = $2 ORDER BY id DESC LIMIT $3)
 			UNION ALL
 			SELECT * FROM (SELECT at, 1 AS out, sealed, id FROM outbox WHERE member = $1 AND key = $2 ORDER BY id DESC LIMIT $3)
-		) ORDER BY at DESC, out DESC, id DESC LIMIT $3`, int64(m.ID), m.Key, limit)
+		) ORDER BY at DESC, out DESC, id DESC LIMIT $3 + 0`, int64(m.ID), m.Key, limit)
 	for i, j := 0, len(all)-1; i < j; i, j = i+1, j-1 {
 		all[i], all[j] = all[j], all[i]
 	}

@@ -365,7 +365,7 @@ func (tx *Tx) Transactions(ctx context.Context, after ledger.TransactionID, limi
 		t, err := scanTransaction(scan)
 		all = append(all, t)
 		return err
-	}, `SELECT `+txnColumns+` FROM txn t WHERE t.id > $1 ORDER BY t.id LIMIT $2`, int64(after), limit)
+	}, `SELECT `+txnColumns+` FROM txn t WHERE t.id > $1 ORDER BY t.id LIMIT $2 + 0`, int64(after), limit)
 	for i := range all {
 		if err == nil {
 			err = tx.postings(ctx, &all[i])
@@ -409,7 +409,7 @@ func (tx *Tx) Movements(ctx context.Context, id ledger.AccountID, skip, limit in
 		FROM posting p JOIN txn t ON t.id = p.txn
 		JOIN posting o ON o.txn = p.txn AND o.n = (SELECT min(q.n) FROM posting q WHERE q.txn = p.txn AND q.account <> p.account)
 		JOIN account b ON b.id = o.account
-		WHERE p.account = $1 AND t.kind <> 'opening' ORDER BY p.txn DESC LIMIT $2 OFFSET $3`, int64(id), limit, skip)
+		WHERE p.account = $1 AND t.kind <> 'opening' ORDER BY p.txn DESC LIMIT $2 + 0 OFFSET $3`, int64(id), limit, skip)
 	return all, err
 }
 

@@ -95,9 +95,9 @@ const (
 // Members returns at most limit members of a list after one, by ID.
 func (tx *Tx) Members(ctx context.Context, where MembersWhere, after member.ID, limit int) ([]*member.Member, error) {
 	text := map[MembersWhere]string{
-		Everyone:         `SELECT ` + memberColumns + fromMember + `WHERE m.id > $1 ORDER BY m.id LIMIT $2`,
-		Administrators:   `SELECT ` + memberColumns + fromMember + `WHERE m.id > $1 AND m.role <> '' ORDER BY m.id LIMIT $2`,
-		WaitingForResume: `SELECT ` + memberColumns + fromMember + `WHERE m.id > $1 AND m.waiting <> 0 ORDER BY m.id LIMIT $2`,
+		Everyone:         `SELECT ` + memberColumns + fromMember + `WHERE m.id > $1 ORDER BY m.id LIMIT $2 + 0`,
+		Administrators:   `SELECT ` + memberColumns + fromMember + `WHERE m.id > $1 AND m.role <> '' ORDER BY m.id LIMIT $2 + 0`,
+		WaitingForResume: `SELECT ` + memberColumns + fromMember + `WHERE m.id > $1 AND m.waiting <> 0 ORDER BY m.id LIMIT $2 + 0`,
 	}[where]
 	var all []*member.Member
 	err := tx.each(ctx, func(scan func(...any) error) error {
@@ -356,7 +356,7 @@ func (tx *Tx) Neighbour(ctx context.Context, nick string) (string, member.ID, er
 			err := scan(&id)
 			seen[id] = true
 			return err
-		}, `SELECT member FROM nick_near WHERE hash = $1 LIMIT $2`, tx.nickHash("near", v), maxNear)
+		}, `SELECT member FROM nick_near WHERE hash = $1 LIMIT $2 + 0`, tx.nickHash("near", v), maxNear)
 		if err != nil {
 			return "", 0, err
 		}

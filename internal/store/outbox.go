@@ -123,7 +123,7 @@ func (tx *Tx) outs(ctx context.Context, text string, args ...any) ([]Out, error)
 // Outbox returns at most limit messages after one, whatever their state, in
 // the order in which they were written.
 func (tx *Tx) Outbox(ctx context.Context, after int64, limit int) ([]Out, error) {
-	return tx.outs(ctx, `SELECT `+outColumns+fromOut+`WHERE o.id > $1 ORDER BY o.id LIMIT $2`, after, limit)
+	return tx.outs(ctx, `SELECT `+outColumns+fromOut+`WHERE o.id > $1 ORDER BY o.id LIMIT $2 + 0`, after, limit)
 }
 
 // maxGateways bounds the names that may stand in the queue at once.
@@ -165,7 +165,7 @@ func (tx *Tx) Ready(ctx context.Context, gateway string, first, last sms.Priorit
 		all = append(all, r)
 		return err
 	}, `SELECT id, priority, segments FROM outbox WHERE state = 'queued' AND gateway = $1 AND priority BETWEEN $2 AND $3
-		AND next_at <= $4 AND expires_at > $5 ORDER BY priority, id LIMIT $6`,
+		AND next_at <= $4 AND expires_at > $5 ORDER BY priority, id LIMIT $6 + 0`,
 		gateway, int(first), int(last), micros(by), micros(tx.now), limit)
 	return all, err
 }
@@ -227,7 +227,7 @@ func (tx *Tx) EndLeases(ctx context.Context) error {
 // nobody knows whether they left, and leases them once more to the caller, who
 // is going to find out.
 func (tx *Tx) Lapsed(ctx context.Context, lease time.Time, limit int) ([]Out, error) {
-	lapsed, err := tx.outs(ctx, `SELECT `+outColumns+fromOut+`WHERE o.state = 'handing' AND o.lease_till <= $1 ORDER BY o.lease_till LIMIT $2`,
+	lapsed, err := tx.outs(ctx, `SELECT `+outColumns+fromOut+`WHERE o.state = 'handing' AND o.lease_till <= $1 ORDER BY o.lease_till LIMIT $2 + 0`,
 		micros(tx.now), limit)
 	for _, o := range lapsed {
 		if err == nil {
@@ -245,7 +245,7 @@ func (tx *Tx) NextLapse(ctx context.Context) (next time.Time, err error) {
 
 // Stale returns queued messages whose time to live has ended.
 func (tx *Tx) Stale(ctx context.Context, limit int) ([]Out, error) {
-	return tx.outs(ctx, `SELECT `+outColumns+fromOut+`WHERE o.state = 'queued' AND o.expires_at <= $1 ORDER BY o.expires_at LIMIT $2`, micros(tx.now), limit)
+	return tx.outs(ctx, `SELECT `+outColumns+fromOut+`WHERE o.state = 'queued' AND o.expires_at <= $1 ORDER BY o.expires_at LIMIT $2 + 0`, micros(tx.now), limit)
 }
 
 // NextStale returns when the first time to live of a queued message ends; zero
@@ -326,7 +326,7 @@ func (tx *Tx) Departures(ctx context.Context, gateway string, since time.Time, l
 		err := scan(moment{&d.At}, &d.Segments)
 		all = append(all, d)
 		return err
-	}, `SELECT handed_at, segments FROM outbox WHERE gateway = $1 AND handed_at > 0 AND handed_at >= $2 ORDER BY handed_at DESC LIMIT $3`,
+	}, `SELECT handed_at, segments FROM outbox WHERE gateway = $1 AND handed_at > 0 AND handed_at >= $2 ORDER BY handed_at DESC LIMIT $3 + 0`,
 		gateway, micros(since), limit)
 	slices.Reverse(all)
 	return all, err
