@@ -19,10 +19,10 @@ import (
 	"maillon/internal/store"
 )
 
-// Bounds of a file of credits. All of it is one transaction, during which a
-// server at work waits.
+// Bounds of a file of credits. All of it is one transaction, for which a server
+// at work waits: half a millisecond for each line, and 10 seconds at most.
 const (
-	maxCredits   = 20_000
+	maxCredits   = 10_000
 	maxCreditCSV = 16 << 20 // octets
 	maxShown     = 50       // lines of each kind that a dry run names
 )
@@ -96,7 +96,7 @@ func readCredits(path string) ([]creditLine, error) {
 	if err != nil {
 		return nil, exitf(ExitUsage, "%s: %w", path, err)
 	}
-	lines, err := parseCredits(text)
+	lines, err := parseCredits(strings.TrimPrefix(text, "\ufeff"))
 	if err != nil {
 		return nil, exitf(ExitUsage, "%s:%w", path, err)
 	}

@@ -54,6 +54,9 @@ func (c restoreCommand) Run(ctx context.Context, io *Streams) error {
 	if err != nil {
 		return err
 	}
+	if err := c.tellDifferences(ctx, io, r.Secret, report); err != nil {
+		return err
+	}
 	return c.tell(io, report)
 }
 
@@ -173,15 +176,37 @@ func copyConfig(from, to Folder) error {
 	return os.WriteFile(to.Config(), []byte(text), 0o600)
 }
 
-// tell prints what was restored, differences by account, and the final hash.
-func (c restoreCommand) tell(io *Streams, r store.Restored) error {
-	for _, d := range r.Differences {
-		source := "no such account"
-		if d.Source.Currency().Code != "" {
-			source = d.Source.String()
-		}
-		fmt.Fprintf(io.Out, "account %d: the source had %s, its journal says %s\n", d.Account, source, d.Journal)
+// tellDifferences prints the accounts that the source had otherwise.
+func (c restoreCommand) tellDifferences(ctx context.Context, io *Streams, secret store.Secret, r store.Restored) error {
+	if len(r.Differences) == 0 {
+		return nil
 	}
+	db, err := store.Open(ctx, Folder{c.To}.Books(), secret)
+	if err != nil {
+		return &ExitError{ExitTrouble, err}
+	}
+	defer db.Close() //nolint:errcheck // only read
+	return db.View(ctx, func(tx *store.Tx) error {
+		for _, d := range r.Differences {
+			id, name, err := tx.Owner(ctx, d.Account)
+			if err != nil {
+				return err
+			}
+			if id != 0 {
+				name = fmt.Sprintf("member:%d", id)
+			}
+			source := "no such account"
+			if d.Source.Currency().Code != "" {
+				source = d.Source.String()
+			}
+			fmt.Fprintf(io.Out, "account %d (%s): the source had %s, its journal says %s\n", d.Account, name, source, d.Journal)
+		}
+		return nil
+	})
+}
+
+// tell prints what was restored, and the final hash.
+func (c restoreCommand) tell(io *Streams, r store.Restored) error {
 	fmt.Fprintf(io.Out, "%s: %d transactions, %d accounts, %d differences\n", c.To, r.Transactions, r.Accounts, len(r.Differences))
 	if r.Dead > 0 {
 		fmt.Fprintf(io.Out, "%d open orders died: their owners must ask again\n", r.Dead)
