@@ -3,6 +3,7 @@ package teller
 import (
 	"context"
 	"errors"
+	"time"
 
 	"maillon/internal/grammar"
 	"maillon/internal/guard"
@@ -28,16 +29,22 @@ func (t *Teller) stranger(ctx context.Context, tx *store.Tx, h hearing) error {
 	if v.FloodTAT, ok = guard.Rate(v.FloodTAT, now, t.set.Flood.N, t.set.Flood.In); !ok {
 		v.FloodTill = now.Add(t.set.Flood.Pause)
 	}
-	if err := tx.SaveVisitor(ctx, n.E164(), v); err != nil || !ok {
+	if err := tx.SaveVisitor(ctx, n.E164(), v); err != nil {
 		return err
 	}
 	refused, err := tx.HasRefused(ctx, n)
-	if err != nil || refused {
+	if err != nil || refused { // we promised never to write to it again
 		return err
 	}
 	to := notice.Stranger{Number: n, Language: h.language(), Line: h.Gateway}
 	if to.Language == "" {
 		to.Language = t.set.Language
+	}
+	if !ok {
+		if ok, err := t.mayAnswerAny(ctx, tx); err != nil || !ok {
+			return err
+		}
+		return t.voice.Stranger(ctx, tx, to, "trop", notice.Fields{"n": int(t.set.Flood.Pause / time.Minute)})
 	}
 	switch {
 	case h.missed == nil && h.command.Verb == grammar.Silence:
@@ -54,12 +61,16 @@ func (t *Teller) stranger(ctx context.Context, tx *store.Tx, h hearing) error {
 // mayAnswer counts an answer to a stranger, and reports whether it is within
 // the limits of the day.
 func (t *Teller) mayAnswer(ctx context.Context, tx *store.Tx, n sms.Number) (bool, error) {
-	today := t.set.Midnight(tx.Now())
-	one, err := tx.Count(ctx, tx.StrangerTally(n.E164()), today)
+	one, err := tx.Count(ctx, tx.StrangerTally(n.E164()), t.set.Midnight(tx.Now()))
 	if err != nil || one > t.set.Stranger {
 		return false, err
 	}
-	all, err := tx.Count(ctx, "strangers", today)
+	return t.mayAnswerAny(ctx, tx)
+}
+
+// mayAnswerAny counts an answer to any stranger.
+func (t *Teller) mayAnswerAny(ctx context.Context, tx *store.Tx) (bool, error) {
+	all, err := tx.Count(ctx, "strangers", t.set.Midnight(tx.Now()))
 	return all <= t.set.StrangerAll, err
 }
 
