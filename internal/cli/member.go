@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"maillon/internal/grammar"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
 	"maillon/internal/money"
@@ -24,6 +24,11 @@ import (
 const (
 	minNick = 3
 	maxNick = 12
+)
+
+var (
+	nickForm  = regexp.MustCompile(fmt.Sprintf("^[a-z0-9]{%d,%d}$", minNick, maxNick))
+	hasLetter = regexp.MustCompile("[a-z]")
 )
 
 const membersAtOnce = 500 // read in one transaction
@@ -117,14 +122,9 @@ func (b *books) nick(text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
-	nick := grammar.Fold(strings.TrimPrefix(text, "@"))
-	valid := len(nick) >= minNick && len(nick) <= maxNick && strings.ContainsAny(nick, "abcdefghijklmnopqrstuvwxyz") &&
-		strings.Trim(nick, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
-	if !valid {
-		return "", exitf(ExitUsage, "--nick %s: a pseudo has %d to %d letters or digits, and at least one letter", text, minNick, maxNick)
-	}
-	if b.Teller.Reserved(nick) {
-		return "", exitf(ExitUsage, "--nick %s: this word is a command or stands for the association; choose another one", text)
+	nick, err := checkNick(b.Server, strings.TrimPrefix(text, "@"))
+	if err != nil {
+		return "", exitf(ExitUsage, "--nick %w", err)
 	}
 	return nick, nil
 }
