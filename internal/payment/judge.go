@@ -2,7 +2,6 @@ package payment
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"maillon/internal/guard"
@@ -140,7 +139,10 @@ func (d *Desk) Look(ctx context.Context, tx *store.Tx, m *member.Member, other m
 	if err := tx.SaveMember(ctx, m); err != nil {
 		return err
 	}
-	return errors.Join(d.Voice.Alert(ctx, tx, "LOO1", rule("LOO1"), m), refusal)
+	if err := tx.Raise(ctx, "LOO1", m.ID); err != nil {
+		return err
+	}
+	return refusal
 }
 
 // doubted asks for a card cell before a large payment for 30 days after a

@@ -133,14 +133,14 @@ func (k *talk) already(ctx context.Context, q *order.Order) error {
 	return k.answer(ctx, "deja", f)
 }
 
-// no refuses: a change of number first, else the question that is named, else
-// the newest.
+// no refuses the question that is named; without a name a change of number
+// first, else the newest question.
 func (k *talk) no(ctx context.Context) error {
 	moves, err := k.tx.OpenOf(ctx, k.from.ID, order.Renumber, 1)
 	if err != nil {
 		return err
 	}
-	if len(moves) > 0 {
+	if len(moves) > 0 && (k.command.Ref == "" || k.command.Ref == moves[0].Ref) {
 		return k.refuseMove(ctx, moves[0])
 	}
 	open, err := k.openQuestions(ctx)
