@@ -23,15 +23,16 @@ import (
 // administrators will do, and that is not there yet.
 var ErrConsole = errors.New("needs the console")
 
-// Missing returns the first act of a story that only the web page will do, ""
-// if there is none: such a story cannot be played yet.
-func Missing(s *story.Story) string {
+// Missing returns the acts of a story that only the web page will do, each
+// once: a story with such an act cannot be played yet.
+func Missing(s *story.Story) []string {
+	var all []string
 	for _, e := range s.Events {
-		if d, ok := e.Do.(story.Deed); ok && console(d.Act.Name) {
-			return d.Act.Name
+		if d, ok := e.Do.(story.Deed); ok && console(d.Act.Name) && !slices.Contains(all, d.Act.Name) {
+			all = append(all, d.Act.Name)
 		}
 	}
-	return ""
+	return all
 }
 
 func console(act string) bool {

@@ -21,8 +21,8 @@ func TestStories(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if act := sim.Missing(s); act != "" {
-					t.Skipf("%s: %v", act, sim.ErrConsole)
+				if acts := sim.Missing(s); len(acts) > 0 {
+					t.Skip(sim.ErrConsole, acts)
 				}
 				story.Test(t, file, sim.OpenStory)
 			})
