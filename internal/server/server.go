@@ -72,8 +72,11 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{DB: db, Settings: &set, Book: c.Book}
 	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey()}
 	s.Treasury = &treasury.Treasury{Desk: s.Desk}
-	options := teller.Options{Always: c.Always, ModemDown: modemDown(c.Lines)}
+	options := teller.Options{Always: c.Always, Backup: map[string]string{}, ModemDown: modemDown(c.Lines)}
 	for _, l := range c.Lines {
+		if l.Backup != "" {
+			options.Backup[l.Name] = l.Backup
+		}
 		if n, err := sms.ParseNumber(l.Number, set.Region()); err == nil {
 			options.Own = append(options.Own, n)
 		}

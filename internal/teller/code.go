@@ -25,11 +25,18 @@ func (k *talk) openQuestions(ctx context.Context) ([]*order.Order, error) {
 	}
 	open := all[:0]
 	for _, q := range all {
-		if q.OpenAt(k.tx.Now()) && q.Line == k.Gateway {
+		if q.OpenAt(k.tx.Now()) && k.askedHere(q) {
 			open = append(open, q)
 		}
 	}
 	return open, nil
+}
+
+// askedHere reports whether a code counts on the line on which this SMS came:
+// the one that asked, or its backup, which asks when it is down. Who never
+// wrote was asked by the default line, whatever its name.
+func (k *talk) askedHere(q *order.Order) bool {
+	return q.Line == "" || q.Line == k.Gateway || k.options.Backup[q.Line] == k.Gateway
 }
 
 // yes answers a code.
@@ -67,7 +74,10 @@ func (k *talk) confirmed(ctx context.Context, q *order.Order) error {
 		return err
 	}
 	q.State, q.Ended = order.Cancelled, k.tx.Now()
-	return errors.Join(k.tx.SaveOrder(ctx, q), err)
+	if failed := k.tx.SaveOrder(ctx, q); failed != nil {
+		return failed
+	}
+	return err
 }
 
 func (k *talk) execute(ctx context.Context, q *order.Order) error {
@@ -87,7 +97,7 @@ func (k *talk) past(ctx context.Context) (*order.Order, error) {
 	}
 	now := k.tx.Now()
 	for _, q := range all {
-		if len(q.Nonce) == 0 || q.Line != k.Gateway || !sameCode(k.command.Code, k.desk.Code(q)) {
+		if len(q.Nonce) == 0 || !k.askedHere(q) || !sameCode(k.command.Code, k.desk.Code(q)) {
 			continue
 		}
 		switch {

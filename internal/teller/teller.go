@@ -30,9 +30,10 @@ import (
 
 // Options are what a teller may be told besides.
 type Options struct {
-	Own       []sms.Number    // the server's own lines: what comes from them is never answered
-	Always    map[string]bool // the gateways whose senders may be forged: every payment asks for its code
-	ModemDown func() bool     // whether the worst line is down; nil: never
+	Own       []sms.Number      // the server's own lines: what comes from them is never answered
+	Always    map[string]bool   // the gateways whose senders may be forged: every payment asks for its code
+	Backup    map[string]string // of each line, the one that takes over when it is down
+	ModemDown func() bool       // whether the worst line is down; nil: never
 }
 
 // A Teller answers for one association.
