@@ -77,6 +77,7 @@ type commands struct {
 	Credit    creditCommand    `cmd:"" help:"Credit one account, or all those of a file."`
 	Reverse   reverseCommand   `cmd:"" help:"Take one transfer back, as far as its money is still there."`
 	Dispute   disputeCommand   `cmd:"" help:"Decide a dispute: the money goes back, or stays."`
+	Queue     queueCommand     `cmd:"" help:"List the payments, credits and disputes that wait for a decision."`
 	Release   releaseCommand   `cmd:"" help:"Let a payment or a credit go that waits for a decision."`
 	Reject    rejectCommand    `cmd:"" help:"Refuse a payment or a credit that waits for a decision."`
 	Pause     pauseCommand     `cmd:"" help:"Stop all payments, at once."`
