@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -116,11 +117,9 @@ func (f file) imports() []string {
 	return all
 }
 
-// sources reads every Go file of the repository, whatever system it is for.
-func sources(t *testing.T) []file {
-	t.Helper()
-	var all []file
-	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
+// read reads every Go file of the repository, whatever system it is for.
+var read = sync.OnceValues(func() (all []file, err error) {
+	err = filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -135,6 +134,12 @@ func sources(t *testing.T) []file {
 		all = append(all, file{filepath.ToSlash(p), tree, set})
 		return err
 	})
+	return all, err
+})
+
+func sources(t *testing.T) []file {
+	t.Helper()
+	all, err := read()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +250,9 @@ func TestOnlyEdgesReachOutside(t *testing.T) {
 	}
 }
 
-func guards(p string) bool { return slices.ContainsFunc(guarded, func(g string) bool { return within(p, g) }) }
+func guards(p string) bool {
+	return slices.ContainsFunc(guarded, func(g string) bool { return within(p, g) })
+}
 
 // allowed reports whether a room may use a package, or the one that it is in.
 func allowed(r room, p string) bool {
