@@ -182,6 +182,11 @@ func TestWhateverPeopleWriteTheBooksHold(t *testing.T) {
 			w.look()
 			w.write(from, w.text(from))
 			w.books()
+			w.look()
+			if codes := w.heard[from.E164()]; len(codes) > 0 && rapid.Bool().Draw(t, "answers") {
+				w.write(from, codes[len(codes)-1])
+				w.books()
+			}
 		}
 		w.look()
 		faults, err := w.DB.Verify(context.Background(), nil)
