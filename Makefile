@@ -1,0 +1,59 @@
+# make test installs what is missing and then runs everything. Each step has
+# its own bound of time; on two cores all of them together take well under an
+# hour.
+
+SHELL = /bin/bash
+.SHELLFLAGS = -eu -o pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := test
+
+LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# Where goroutines share something. The others only run on one goroutine.
+RACE = ./internal/courier ./internal/phones ./internal/server ./internal/sms/... ./internal/store ./internal/teller
+
+FUZZTIME = 5s
+KILLS    = 50
+
+.PHONY: test components vet lint real race twilio fuzz kills bench
+
+test: components vet real race twilio fuzz kills lint
+
+components:
+	.ci/components
+
+vet:
+	test -z "$$(gofmt -l . | tee /dev/stderr)"
+	go vet ./...
+	cd internal/sms/twilio/twiliogo && go vet ./...
+
+# With MAILLON_REAL a test whose component is missing fails.
+real:
+	MAILLON_REAL=1 go test -count=1 -timeout 10m ./...
+
+race:
+	go test -race -count=1 -timeout 15m $(RACE)
+
+# Twilio's own library is the judge of ours, in a module of its own.
+twilio:
+	cd internal/sms/twilio/twiliogo && go test -count=1 -timeout 5m ./...
+
+# Every fuzz target there is, each for a moment.
+fuzz:
+	grep -rlE '^func Fuzz' --include='*_test.go' internal | sort | while read -r file; do \
+		grep -oE '^func Fuzz\w+' "$$file" | cut -d ' ' -f 2 | while read -r target; do \
+			echo "$$(dirname "$$file") $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -timeout 3m "./$$(dirname "$$file")" </dev/null; \
+		done; \
+	done
+
+# A server is killed at random moments and must lose and double nothing.
+kills:
+	MAILLON_KILLS=$(KILLS) go test -count=1 -timeout 15m -v -run TestNothingIsLost ./internal/sim/kill
+
+lint:
+	$(LINT) run ./...
+
+# What this machine can do; see docs/ops/commands.md.
+bench:
+	go run . bench sms
