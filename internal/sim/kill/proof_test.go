@@ -58,10 +58,7 @@ type books struct {
 }
 
 // A message is one row of the outbox.
-type message struct {
-	to, text string
-	is       meaning
-}
+type message struct{ to, text string }
 
 // learn takes one row of the books: each is told once, at the first start after
 // it was written, so that a second one about the same payment is seen.
@@ -98,7 +95,7 @@ func (n *network) learnTransaction(e event) {
 
 func (n *network) learnMessage(e event) {
 	is, amount, _ := understand(e.Text)
-	n.books.outs[e.Out] = message{to: e.To, text: e.Text, is: is}
+	n.books.outs[e.Out] = message{to: e.To, text: e.Text}
 	if is == balance {
 		n.byNumber[e.To].shown++
 		return
