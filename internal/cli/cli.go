@@ -64,6 +64,7 @@ type Streams struct {
 //	Run(ctx context.Context, io *Streams) error
 type commands struct {
 	// The server: serve.go, gateway.go.
+	Serve serveCommand `cmd:"" help:"Run the server, with a village to try it in if it is given no configuration."`
 
 	// Stories and the conversation: story.go, parse.go.
 	Story storyCommand `cmd:"" help:"Play conversations and say which hold word for word."`
@@ -121,7 +122,7 @@ func Run(ctx context.Context, args []string, io *Streams) (status int) {
 	parser, err := kong.New(&all,
 		kong.Name("maillon"),
 		kong.Description("Money by SMS, for an association and its members."),
-		kong.UsageOnError(), kong.Writers(io.Out, io.Err), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Writers(io.Out, io.Err), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { panic(ended(code)) }),
 		kong.Bind(io), kong.BindTo(ctx, (*context.Context)(nil)),
 	)

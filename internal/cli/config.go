@@ -49,6 +49,7 @@ type GatewayConfig struct {
 	Rate    courier.Rate
 	Daily   int
 	Window  int
+	Always  bool // ask for the code whatever the setting: its senders may be forged
 
 	PublicURL string // of this server, as the provider reaches it
 

@@ -270,6 +270,7 @@ func (r *configReader) gateways(tree map[string]any) {
 			Name: s.name, Kind: s.text("kind"), Number: s.text("number"), Default: s.yes("default"), Backup: s.text("backup"),
 			Rate: s.rate("rate"), Daily: s.count("daily"), Window: s.count("window"),
 		}
+		g.Always = s.always(g.Kind)
 		switch g.Kind {
 		case "kannel":
 			s.kannel(&g)
@@ -289,6 +290,22 @@ func (r *configReader) gateways(tree map[string]any) {
 		r.config.Gateways = append(r.config.Gateways, g)
 	})
 	r.checkLines()
+}
+
+// always reads confirm: whether payments by this gateway always ask for the
+// code, as they do by default where a sender is only a claim.
+func (s *section) always(kind string) bool {
+	switch value := s.text("confirm"); value {
+	case "always":
+		return true
+	case "server":
+		return false
+	case "":
+		return kind == "kannel" || kind == "twilio"
+	default:
+		s.fault(s.path+".confirm", `%q: "always", or "server" for what [settings] says`, value)
+		return true
+	}
 }
 
 func (s *section) kannel(g *GatewayConfig) {
@@ -362,14 +379,9 @@ func (s *section) amount(key string) money.Amount {
 	}
 	delete(s.left, key)
 	text, ok := settingText(value)
-	d, err := money.ParseDecimal(text)
+	a, err := parseSum(text, c)
 	if !ok || err != nil {
-		s.fault(s.path+"."+key, `a sum such as 200 or "12,50" is expected`)
-		return money.New(0, c)
-	}
-	a, err := d.In(c)
-	if err != nil {
-		s.fault(s.path+"."+key, "the unit has %d decimals, and a sum has at most %d digits", c.Decimals, money.MaxDigits)
+		s.fault(s.path+"."+key, `a sum of %s such as 200 or "12,50" is expected: %v`, c.Code, err)
 	}
 	return a
 }

@@ -144,19 +144,7 @@ func (s *stage) repeat(ctx context.Context, tx *store.Tx, p story.Past) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.InsertOrder(ctx, o, nil); err != nil {
-		return err
-	}
-	postings, err := ledger.Transfer(from.ID, to.ID, o.Amount)
-	if err != nil {
-		return err
-	}
-	t := ledger.Transaction{Ref: o.Ref, Key: fmt.Sprintf("order:%d", o.ID), Kind: kind, At: p.At, Postings: postings}
-	if err := ledger.Post(ctx, tx, &t); err != nil {
-		return err
-	}
-	o.State, o.Transaction, o.Paid, o.Ended = order.Done, t.ID, p.At, p.At
-	return tx.SaveOrder(ctx, o)
+	return record(ctx, tx, o, nil, from.ID, to.ID, kind, p.At)
 }
 
 // order returns what a transfer would have been ordered as, and between which

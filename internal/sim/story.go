@@ -1,6 +1,3 @@
-// Package sim plays with a whole server: the conversations of a story against
-// one in memory, a village to look at, a load to measure. What it plays on is
-// the server that members write to, never a double of it.
 package sim
 
 import (

@@ -374,6 +374,17 @@ func (tx *Tx) Transactions(ctx context.Context, after ledger.TransactionID, limi
 	return all, err
 }
 
+// LastTransactions returns at most limit transactions, the newest first.
+func (tx *Tx) LastTransactions(ctx context.Context, limit int) ([]ledger.Transaction, error) {
+	var newest int64
+	if err := tx.row(ctx, `SELECT coalesce(max(id), 0) FROM txn`).Scan(&newest); err != nil {
+		return nil, err
+	}
+	all, err := tx.Transactions(ctx, ledger.TransactionID(max(newest-int64(limit), 0)), limit)
+	slices.Reverse(all)
+	return all, err
+}
+
 // A Movement is one posting of a member's account, as a statement shows it.
 type Movement struct {
 	Transaction ledger.TransactionID

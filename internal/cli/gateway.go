@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"maillon/internal/courier"
+	"maillon/internal/sim"
+	"maillon/internal/sms"
+	"maillon/internal/sms/kannel"
+	"maillon/internal/sms/twilio"
+	"maillon/internal/sms/virtual"
+)
+
+// Segments that leave by a gateway of each kind, unless it says otherwise.
+func usualRate(kind string) courier.Rate {
+	return map[string]courier.Rate{
+		"kannel": {Segments: 50, Per: time.Second},
+		"twilio": {Segments: 1, Per: time.Second},
+	}[kind]
+}
+
+// gateways are the lines of a configuration, ready to run.
+type gateways struct {
+	lines    []courier.Line
+	handlers map[string]http.Handler // by name, under /gateway/NAME/
+	always   map[string]bool         // whose senders may be forged
+	virtual  *virtual.Gateway        // the phones of the page; nil without any
+}
+
+// open makes the gateways of a configuration; without any there are only
+// virtual phones.
+func (c Config) open() (*gateways, error) {
+	configs := c.Gateways
+	if len(configs) == 0 {
+		configs = []GatewayConfig{{Name: sim.VillageLine, Kind: "virtual", Number: sim.VillageNumber().National(), Default: true}}
+	}
+	g := &gateways{handlers: map[string]http.Handler{}, always: map[string]bool{}}
+	for _, one := range configs {
+		if err := g.add(one); err != nil {
+			return nil, exitf(ExitUsage, "gateway.%s: %w", one.Name, err)
+		}
+	}
+	return g, nil
+}
+
+func (g *gateways) add(c GatewayConfig) error {
+	line := courier.Line{
+		Name: c.Name, Number: c.Number, Default: c.Default, Backup: c.Backup, Rate: c.Rate, Daily: c.Daily, Window: c.Window,
+	}
+	if line.Rate == (courier.Rate{}) {
+		line.Rate = usualRate(c.Kind)
+	}
+	switch c.Kind {
+	case "kannel":
+		k, err := newKannel(c)
+		if err != nil {
+			return err
+		}
+		line.Gateway, g.handlers[c.Name] = k, k.Handler()
+	case "twilio":
+		t, err := newTwilio(c)
+		if err != nil {
+			return err
+		}
+		line.Gateway, g.handlers[c.Name] = t, t.Handler()
+	case "virtual":
+		v := virtual.New(c.Name)
+		line.Gateway = v
+		if g.virtual == nil {
+			g.virtual = v
+		}
+	default:
+		return fmt.Errorf("no gateway of kind %q", c.Kind)
+	}
+	g.always[c.Name] = c.Always
+	g.lines = append(g.lines, line)
+	return nil
+}
+
+func newKannel(c GatewayConfig) (*kannel.Gateway, error) {
+	password, err := c.Secret(c.PasswordFile)
+	if err != nil {
+		return nil, err
+	}
+	in, err := c.Secret(c.InPasswordFile)
+	if err != nil {
+		return nil, err
+	}
+	return kannel.New(kannel.Config{
+		Name: c.Name, Number: c.Number, SendSMSURL: c.SendSMSURL, Username: c.Username,
+		Password: password, InPassword: in, SMSC: c.SMSC, PublicURL: c.PublicURL,
+	})
+}
+
+func newTwilio(c GatewayConfig) (*twilio.Gateway, error) {
+	token, err := c.Secret(c.AuthTokenFile)
+	if err != nil {
+		return nil, err
+	}
+	return twilio.New(twilio.Config{
+		Name: c.Name, AccountSID: c.AccountSID, AuthToken: token, From: c.From,
+		MessagingServiceSID: c.MessagingServiceSID, PublicURL: c.PublicURL, BaseURL: c.BaseURL, Catchup: c.Catchup,
+	})
+}
+
+// own returns the numbers of all lines, for what is shown to people.
+func (g *gateways) own() sms.Number {
+	for _, l := range g.lines {
+		if n, err := sms.ParseNumber(l.Number, "FR"); err == nil {
+			return n
+		}
+	}
+	return sms.Number{}
+}
