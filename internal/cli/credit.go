@@ -165,6 +165,9 @@ func (b *creditBatch) refused() error {
 func (b *creditBatch) each(ctx context.Context, tx *store.Tx, progress *bar, do func(creditLine, creditTarget) error) error {
 	b.total, b.opened = money.New(0, b.currency), map[sms.Number]int{}
 	for n, l := range b.lines {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if progress != nil {
 			progress.tell(int64(n), int64(len(b.lines)))
 		}

@@ -17,6 +17,7 @@ const (
 	secretFile    = "secret"
 	configFile    = "maillon.toml"
 	bellFile      = "bell"
+	lockName      = "lock"
 )
 
 // maxSecretFile bounds what is read of a file that holds a secret.
@@ -99,6 +100,25 @@ func (f Folder) writeSecret(s store.Secret) (_ store.Secret, err error) {
 		return s, err
 	}
 	return s, syncFolder(f.dir())
+}
+
+var errLocked = errors.New("already locked")
+
+// Lock makes a server the only one on the folder until release is called: two
+// of them would send the same SMS twice. Commands need no lock.
+func (f Folder) Lock() (release func(), err error) {
+	file, err := os.OpenFile(filepath.Join(f.dir(), lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, exitf(ExitTrouble, "lock the data folder: %w", err)
+	}
+	if err := lockFile(file); err != nil {
+		_ = file.Close()
+		if errors.Is(err, errLocked) {
+			return nil, exitf(ExitTrouble, "another server is at work on %s: stop that one first, or name another folder with --data", f.dir())
+		}
+		return nil, exitf(ExitTrouble, "lock the data folder: %w", err)
+	}
+	return func() { _ = file.Close() }, nil
 }
 
 func syncFolder(path string) error {

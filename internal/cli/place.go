@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -91,11 +92,11 @@ func (p place) openStore(ctx context.Context) (*store.DB, error) {
 // checkUnit refuses settings whose unit is not the one of the books: whoever
 // forgot --config would open a second set of accounts.
 func (b *books) checkUnit(ctx context.Context) error {
-	var found []string
+	var found []money.Currency
 	err := b.DB.View(ctx, func(tx *store.Tx) error {
 		return tx.AllAccounts(ctx, func(a store.AccountRow) error {
 			if a.Name == store.Emission {
-				found = append(found, a.Balance.Currency().Code)
+				found = append(found, a.Balance.Currency())
 			}
 			return nil
 		})
@@ -103,17 +104,20 @@ func (b *books) checkUnit(ctx context.Context) error {
 	if err != nil {
 		return exitf(ExitTrouble, "read the accounts: %w", err)
 	}
-	ours := b.Settings.Currency().Code
-	for _, code := range found {
-		if code == ours {
-			return nil
-		}
-	}
-	if len(found) == 0 {
+	ours := b.Settings.Currency()
+	if len(found) == 0 || slices.Contains(found, ours) {
 		return nil
 	}
-	return exitf(ExitUsage, "the books are kept in %s, but the settings say %s: name the server's configuration with --config",
-		strings.Join(found, ", "), ours)
+	return exitf(ExitUsage, "the books are kept in %s, but the settings say %s with %d decimals: name the server's configuration with --config",
+		showUnits(found), ours.Code, ours.Decimals)
+}
+
+func showUnits(all []money.Currency) string {
+	var texts []string
+	for _, c := range all {
+		texts = append(texts, fmt.Sprintf("%s with %d decimals", c.Code, c.Decimals))
+	}
+	return strings.Join(texts, ", ")
 }
 
 // update changes the books and wakes the server that may be at work on them.
