@@ -67,7 +67,7 @@ var house = []room{
 	{"internal/phones", "ledger member money sms", "net net/http"},
 
 	// 5: what plays with a whole server, and the command line
-	{"internal/sim", "card ledger member money notice order payment phrase server setting sms sms/virtual store story treasury", "os syscall"},
+	{"internal/sim", "card ledger member money notice order payment phones phrase server setting sms sms/virtual store story treasury", "os syscall"},
 	{"internal/sim/kill", "", ""},
 	{"internal/cli", anyRoom, "net net/http os syscall"},
 	{".", "cli", "os"},
