@@ -226,7 +226,7 @@ func TestShots(t *testing.T) {
 	}
 	tap("1", "1")
 	b.until(`document.querySelector(".handset:nth-of-type(1) .theirs")`)
-	tap("1", "2")
+	tap("1", "3")
 	asks("1")
 	tap("1", "1")
 	b.until(`document.querySelector(".handset:nth-of-type(2) .theirs")`)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"maillon/internal/card"
@@ -213,7 +214,7 @@ func (v *Village) Phones(ctx context.Context) ([]sms.Number, error) {
 			for _, who := range villagers() {
 				all = append(all, story.Phones()[who.name])
 			}
-			all = append(all, story.Phones()[villageStranger])
+			all = slices.Insert(all, 1, story.Phones()[villageStranger]) // beside whoever pays it first
 			return nil
 		}
 		members, err := tx.Members(ctx, store.Everyone, 0, phones.MaxVillage)
