@@ -135,12 +135,12 @@ func (s *stage) credit(ctx context.Context, tx *store.Tx, admin *member.Member, 
 	}
 	name, why, by := a.Args[0], a.Attributes["motif"], treasury.By(admin)
 	if _, ok := s.phones[name]; !ok {
-		o, from, to, kind, err := s.order(ctx, tx, story.Emission, name, amount.Minor())
+		t, err := s.transfer(ctx, tx, story.Emission, name, amount.Minor())
 		if err != nil {
 			return err
 		}
-		o.Owner, o.Secret.Memo = int64(admin.ID), why
-		return s.Treasury.Post(ctx, tx, by, from.ID, to.ID, kind, o)
+		t.order.Owner = int64(admin.ID)
+		return s.Treasury.Post(ctx, tx, by, t.from, t.to, t.kind, t.order)
 	}
 	m, err := s.memberOf(ctx, tx, name)
 	if errors.Is(err, errNobody) {
@@ -162,15 +162,15 @@ func (s *stage) Post(ctx context.Context, from, to string, amount int64) (ref st
 		if err := s.welcome(ctx, tx, to); err != nil {
 			return err
 		}
-		o, debit, credit, kind, err := s.order(ctx, tx, from, to, amount)
+		t, err := s.transfer(ctx, tx, from, to, amount)
 		if err != nil {
 			return err
 		}
-		if err := s.Treasury.Post(ctx, tx, treasury.Operator, debit.ID, credit.ID, kind, o); err != nil {
+		if err := s.Treasury.Post(ctx, tx, treasury.Operator, t.from, t.to, t.kind, t.order); err != nil {
 			return err
 		}
-		ref = o.Ref
-		return s.await(ctx, tx, o)
+		ref = t.order.Ref
+		return s.await(ctx, tx, t.order)
 	})
 	return ref, err
 }

@@ -140,36 +140,58 @@ func (s *stage) open(ctx context.Context, tx *store.Tx, setup story.Setup, accou
 
 // repeat posts a transfer of the past as it was then.
 func (s *stage) repeat(ctx context.Context, tx *store.Tx, p story.Past) error {
-	o, from, to, kind, err := s.order(ctx, tx, p.From, p.To, p.Amount)
+	t, err := s.transfer(ctx, tx, p.From, p.To, p.Amount)
 	if err != nil {
 		return err
 	}
-	return record(ctx, tx, o, nil, from.ID, to.ID, kind, p.At)
+	o := t.order
+	if err := tx.InsertOrder(ctx, o, nil); err != nil {
+		return err
+	}
+	postings, err := ledger.Transfer(t.from, t.to, o.Amount)
+	if err != nil {
+		return err
+	}
+	txn := ledger.Transaction{Ref: o.Ref, Key: fmt.Sprintf("order:%d", o.ID), Kind: t.kind, At: p.At, Postings: postings}
+	if err := ledger.Post(ctx, tx, &txn); err != nil {
+		return err
+	}
+	o.State, o.Transaction, o.Paid, o.Ended = order.Done, txn.ID, p.At, p.At
+	return tx.SaveOrder(ctx, o)
 }
 
-// order returns what a transfer would have been ordered as, and between which
-// accounts it is.
-func (s *stage) order(ctx context.Context, tx *store.Tx, from, to string, amount int64) (o *order.Order, debit, credit ledger.Account, kind ledger.Kind, err error) {
+// A transfer is one that no code was asked for.
+type transfer struct {
+	order    *order.Order // what it would have been ordered as
+	from, to ledger.AccountID
+	kind     ledger.Kind
+}
+
+// transfer names a transfer by its accounts, as stories do.
+func (s *stage) transfer(ctx context.Context, tx *store.Tx, from, to string, amount int64) (transfer, error) {
+	t := transfer{order: &order.Order{Kind: order.Pay, Amount: money.New(amount, s.Settings.Currency())}, kind: ledger.Payment}
 	payer, err := s.who(ctx, tx, from)
 	if err != nil {
-		return nil, debit, credit, "", err
+		return t, err
 	}
 	payee, err := s.who(ctx, tx, to)
 	if err != nil {
-		return nil, debit, credit, "", err
+		return t, err
 	}
-	if debit, err = s.accountOf(ctx, tx, from); err != nil {
-		return nil, debit, credit, "", err
+	debit, err := s.accountOf(ctx, tx, from)
+	if err != nil {
+		return t, err
 	}
-	if credit, err = s.accountOf(ctx, tx, to); err != nil {
-		return nil, debit, credit, "", err
-	}
-	o = &order.Order{Kind: order.Pay, Owner: int64(payer), Payer: int64(payer), Payee: int64(payee), Amount: money.New(amount, debit.Balance.Currency())}
-	kind = ledger.Payment
+	credit, err := s.accountOf(ctx, tx, to)
+	t.from, t.to = debit.ID, credit.ID
+	t.order.Owner, t.order.Payer, t.order.Payee = int64(payer), int64(payer), int64(payee)
 	if payer == 0 || payee == 0 {
-		o.Kind, kind = order.Credit, ledger.Credit
+		t.order.Kind = order.Credit
 	}
-	return o, debit, credit, kind, nil
+	if payer == 0 {
+		t.kind = ledger.Credit
+	}
+	return t, err
 }
 
 // who returns the member of whom a story speaks, 0 if it is the association.

@@ -78,11 +78,11 @@ func openStage(ctx context.Context, setup story.Setup) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	real, err := server.Open(ctx, server.Config{Path: store.Memory, Secret: secret, Settings: set, Book: book})
+	opened, err := server.Open(ctx, server.Config{Path: store.Memory, Secret: secret, Settings: set, Book: book})
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{Server: real, phones: story.Phones(), names: map[sms.Number]string{}, owners: map[member.ID]string{}}
+	s := &stage{Server: opened, phones: story.Phones(), names: map[sms.Number]string{}, owners: map[member.ID]string{}}
 	for name, n := range s.phones {
 		s.names[n] = name
 	}
@@ -91,7 +91,7 @@ func openStage(ctx context.Context, setup story.Setup) (*stage, error) {
 		_, _, err = s.News(ctx) // what was there before is none
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("what is given: %w", err), real.Close())
+		return nil, errors.Join(fmt.Errorf("what is given: %w", err), opened.Close())
 	}
 	return s, nil
 }
