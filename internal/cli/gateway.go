@@ -105,12 +105,12 @@ func newTwilio(c GatewayConfig) (*twilio.Gateway, error) {
 	})
 }
 
-// own returns the numbers of all lines, for what is shown to people.
-func (g *gateways) own() sms.Number {
+// number returns that of the default line, for what is shown to people.
+func (g *gateways) number(region string) (number sms.Number) {
 	for _, l := range g.lines {
-		if n, err := sms.ParseNumber(l.Number, "FR"); err == nil {
-			return n
+		if n, err := sms.ParseNumber(l.Number, region); err == nil && (number.IsZero() || l.Default) {
+			number = n
 		}
 	}
-	return sms.Number{}
+	return number
 }

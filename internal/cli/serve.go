@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -23,11 +24,17 @@ import (
 const (
 	headerTime = 5 * time.Second
 	readTime   = 15 * time.Second
+	writeTime  = 30 * time.Second // a stream of the page sets its own, again and again
 	idleTime   = 2 * time.Minute
 	maxHeader  = 16 << 10
 	closeTime  = 5 * time.Second // for requests at the end
 	healthTime = 3 * time.Second
+	maxConns   = 512
 )
+
+// healthFor is how long an answer about health holds: whoever asks more often
+// does not make the disk work.
+const healthFor = time.Second
 
 type serveCommand struct {
 	place
@@ -37,7 +44,7 @@ type serveCommand struct {
 
 // Run implements the command.
 func (c *serveCommand) Run(ctx context.Context, io *Streams) (err error) {
-	loopback, err := c.checkListen()
+	address, err := c.address(ctx)
 	if err != nil {
 		return err
 	}
@@ -45,78 +52,88 @@ func (c *serveCommand) Run(ctx context.Context, io *Streams) (err error) {
 	if err != nil {
 		return err
 	}
-	listener, err := c.listen(ctx)
+	gateways, err := config.open()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = listener.Close() }()
-	s, g, release, err := c.start(ctx, config)
+	secret, err := c.folder().Secret(true)
+	if err != nil {
+		return err
+	}
+	// Before the port: two servers on one folder most often want one port too.
+	release, err := c.folder().Lock()
 	if err != nil {
 		return err
 	}
 	defer release()
-	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := config.Register(ctx, s); err != nil {
+	listener, err := c.listen(ctx, address)
+	if err != nil {
 		return err
 	}
-	opened := false
-	if !config.Given {
-		if opened, err = sim.OpenVillage(ctx, s); err != nil {
-			return fmt.Errorf("open the village: %w", err)
-		}
+	defer func() { _ = listener.Close() }()
+	s, err := c.start(ctx, config, secret, gateways)
+	if err != nil {
+		return err
 	}
-	run := &running{server: s, gateways: g, folder: c.folder(), listener: listener}
-	if loopback && g.virtual != nil {
-		run.show(config)
+	defer func() { err = errors.Join(err, s.Close()) }()
+	run := &running{server: s, gateways: gateways, folder: c.folder(), listener: listener}
+	village, err := run.settle(ctx, config)
+	if err != nil {
+		return err
 	}
-	run.greet(io, opened)
+	if address.Addr().IsLoopback() && gateways.virtual != nil {
+		run.show()
+	}
+	run.greet(io, config, village)
 	return run.run(ctx)
 }
 
-// checkListen refuses to listen where others can reach, unless told. It reports
-// whether only this machine can.
-func (c *serveCommand) checkListen() (loopback bool, err error) {
-	host, _, err := net.SplitHostPort(c.Listen)
+// address finds where to listen, and refuses where others can reach, unless
+// told. A name is looked up once: what was checked is what is listened on.
+func (c *serveCommand) address(ctx context.Context) (netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return false, exitf(ExitUsage, "--listen %s: HOST:PORT is expected, such as 127.0.0.1:8080", c.Listen)
+		return netip.AddrPort{}, exitf(ExitUsage, "--listen %s: HOST:PORT is expected, such as 127.0.0.1:8080", c.Listen)
 	}
-	if addr, err := netip.ParseAddr(host); host == "localhost" || err == nil && addr.IsLoopback() {
-		return true, nil
+	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	if err != nil {
+		return netip.AddrPort{}, exitf(ExitUsage, "--listen %s: %q is no port", c.Listen, port)
 	}
-	if !c.Public {
-		return false, exitf(ExitUsage, "--listen %s can be reached from other machines: add --public if that is meant, "+
+	addr := netip.IPv6Unspecified() // every one of this machine
+	if host != "" {
+		all, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil || len(all) == 0 {
+			return netip.AddrPort{}, exitf(ExitUsage, "--listen %s: no such host on this machine", c.Listen)
+		}
+		addr = all[0].Unmap()
+	}
+	if !addr.IsLoopback() && !c.Public {
+		return netip.AddrPort{}, exitf(ExitUsage, "--listen %s can be reached from other machines: add --public if that is meant, "+
 			"and keep it behind a proxy that speaks HTTPS", c.Listen)
 	}
-	return false, nil
+	return netip.AddrPortFrom(addr, uint16(number)), nil //nolint:gosec // a port
 }
 
-func (c *serveCommand) listen(ctx context.Context) (net.Listener, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+func (c *serveCommand) listen(ctx context.Context, address netip.AddrPort) (net.Listener, error) {
+	where := address.String()
+	if address.Addr().IsUnspecified() {
+		where = ":" + strconv.Itoa(int(address.Port())) // also where there is no IPv6
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", where)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, exitf(ExitUsage, "%s is in use by another program: choose another port with --listen, such as --listen 127.0.0.1:8081", c.Listen)
+		return nil, exitf(ExitTrouble, "%s is in use by another program: choose another port with --listen, such as --listen 127.0.0.1:8081", c.Listen)
 	}
 	if err != nil {
-		return nil, exitf(ExitUsage, "--listen %s: %w", c.Listen, err)
+		return nil, exitf(ExitTrouble, "--listen %s: %w", c.Listen, err)
 	}
-	return l, nil
+	return bound(l, maxConns), nil
 }
 
-// start opens the folder for this server alone.
-func (c *serveCommand) start(ctx context.Context, config Config) (_ *server.Server, _ *gateways, release func(), err error) {
+// start opens the books of the folder.
+func (c *serveCommand) start(ctx context.Context, config Config, secret store.Secret, g *gateways) (*server.Server, error) {
 	book, err := config.Book()
 	if err != nil {
-		return nil, nil, nil, err
-	}
-	g, err := config.open()
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	secret, err := c.folder().Secret(true)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if release, err = c.folder().Lock(); err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	settings := config.Settings
 	if !config.Given {
@@ -126,15 +143,12 @@ func (c *serveCommand) start(ctx context.Context, config Config) (_ *server.Serv
 		Path: c.folder().Books(), Secret: secret, Settings: settings, Book: book, Lines: g.lines, Always: g.always,
 	})
 	if err != nil {
-		release()
-		return nil, nil, nil, exitf(ExitTrouble, "open %s: %w", c.folder().Books(), err)
+		return nil, exitf(ExitTrouble, "open %s: %w", c.folder().Books(), err)
 	}
 	if err := (&books{s, c.folder()}).checkUnit(ctx); err != nil {
-		err = errors.Join(err, s.Close())
-		release()
-		return nil, nil, nil, err
+		return nil, errors.Join(err, s.Close())
 	}
-	return s, g, release, nil
+	return s, nil
 }
 
 // running is a server at work.
@@ -145,31 +159,60 @@ type running struct {
 	listener net.Listener
 	village  *sim.Village
 	page     *phones.Page // nil where others could reach it
+
+	checking sync.Mutex // held to read or change what follows
+	checked  time.Time
+	wrong    string
+}
+
+// settle brings the books to what the configuration says of people: its
+// administrators, or without any configuration the village. It reports which
+// village the books hold.
+func (r *running) settle(ctx context.Context, config Config) (sim.Presence, error) {
+	if err := config.Register(ctx, r.server); err != nil {
+		return sim.Absent, err
+	}
+	village, err := sim.OpenVillage(ctx, r.server, !config.Given)
+	if err != nil {
+		return village, fmt.Errorf("open the village: %w", err)
+	}
+	return village, nil
 }
 
 // show makes the page of phones.
-func (r *running) show(config Config) {
+func (r *running) show() {
 	set := r.server.Settings
 	r.village = sim.NewVillage(r.server, r.gateways.virtual)
 	r.page = phones.New(r.village, phones.Options{
-		Association: set.Association, Service: r.gateways.own(), Region: set.Region(), Location: set.Zone,
+		Association: set.Association, Service: r.gateways.number(set.Region()), Region: set.Region(), Location: set.Zone,
 		Symbol: func(c money.Currency) string { return set.UnitOf(c).Symbol },
 	})
 }
 
 // greet tells where to look, and what to try.
-func (r *running) greet(io *Streams, opened bool) {
+func (r *running) greet(io *Streams, config Config, village sim.Presence) {
 	url := "http://" + r.listener.Addr().String() + "/"
-	if opened {
-		fmt.Fprintf(io.Out, "A village of demonstration members has moved into %s.\n", r.folder.dir())
+	switch {
+	case r.page == nil && len(r.gateways.handlers) == 0:
+		fmt.Fprintf(io.Out, "maillon is at work on %s: only its health is served, %shealthz.\n", r.folder.dir(), url)
+	case r.page == nil:
+		fmt.Fprintf(io.Out, "maillon is at work on %s: gateways call %sgateway/NAME/…, its health is %shealthz.\n", r.folder.dir(), url, url)
+	default:
+		fmt.Fprintf(io.Out, "Open %s in a browser: phones to try maillon with.\n", url)
 	}
-	if r.page == nil {
-		fmt.Fprintf(io.Out, "maillon serves %sgateway/… from %s. Stop it with Ctrl-C.\n", url, r.folder.dir())
-		return
+	if r.page != nil && village != sim.Absent {
+		fmt.Fprintf(io.Out, "On yann's phone write: solde\nThen: vir=50 num=%s   and send back the code that comes.\n", sim.VillageStranger().National())
 	}
-	fmt.Fprintf(io.Out, "Open %s in a browser: phones to try maillon with.\n"+
-		"On yann's phone write: solde, then: vir=50 num=0639980090, and send back the code.\n"+
-		"Everything is in %s. Stop it with Ctrl-C.\n", url, r.folder.dir())
+	fmt.Fprintf(io.Out, "Everything is kept in %s. Ctrl-C ends it.\n", r.folder.dir())
+	if r.page == nil && r.gateways.virtual != nil {
+		fmt.Fprintln(io.Err, "maillon: the page of phones is not served on an address that others can reach")
+	}
+	if config.Given && village != sim.Absent {
+		fmt.Fprintf(io.Err, "maillon: %s holds the members of the demonstration: begin with a new folder for real ones, with --data\n", r.folder.dir())
+	}
+	if r.page != nil && len(r.gateways.handlers) > 0 {
+		fmt.Fprintln(io.Err, "maillon: whoever can open the page of phones writes in the name of every member: remove the virtual gateway before real money")
+	}
 }
 
 // run serves until ctx ends: then HTTP stops, then the messages, then the books.
@@ -177,7 +220,8 @@ func (r *running) run(ctx context.Context) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	web := &http.Server{
-		Handler: r.routes(), ReadHeaderTimeout: headerTime, ReadTimeout: readTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		Handler: r.routes(), ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime,
+		IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return serving },
 		ErrorLog:    slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
@@ -222,31 +266,99 @@ func (r *running) run(ctx context.Context) error {
 func (r *running) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", r.health)
-	for name, h := range r.gateways.handlers {
-		mux.Handle("/gateway/"+name+"/", h)
-	}
+	mux.HandleFunc("/gateway/{name}/{leaf}", func(w http.ResponseWriter, req *http.Request) {
+		h, ok := r.gateways.handlers[req.PathValue("name")]
+		if !ok {
+			http.NotFound(w, req)
+			return
+		}
+		h.ServeHTTP(w, req)
+	})
 	mux.Handle("/gateway/", http.NotFoundHandler())
 	if r.page != nil {
-		mux.Handle("/", r.page)
+		mux.Handle("/", direct(r.page))
 	}
 	return mux
 }
 
+// direct serves only who asks this machine itself: a proxy would carry the page
+// of phones to everybody.
+func direct(page http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		for _, header := range []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
+			if _, passed := req.Header[header]; passed {
+				http.Error(w, "the page of phones is not served through a proxy", http.StatusForbidden)
+				return
+			}
+		}
+		page.ServeHTTP(w, req)
+	})
+}
+
 // health answers 200 while the books can be written and no line is down.
 func (r *running) health(w http.ResponseWriter, req *http.Request) {
-	ctx, cancel := context.WithTimeout(req.Context(), healthTime)
-	defer cancel()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	if err := r.server.DB.Update(ctx, func(*store.Tx) error { return nil }); err != nil {
-		http.Error(w, "the books cannot be written", http.StatusServiceUnavailable)
+	if trouble := r.trouble(req.Context()); trouble != "" {
+		http.Error(w, trouble, http.StatusServiceUnavailable)
 		return
 	}
+	fmt.Fprintln(w, "ok")
+}
+
+// trouble says what is wrong, "" if nothing is.
+func (r *running) trouble(ctx context.Context) string {
+	r.checking.Lock()
+	defer r.checking.Unlock()
+	if time.Since(r.checked) < healthFor {
+		return r.wrong
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTime)
+	defer cancel()
+	r.wrong = ""
+	err := r.server.DB.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.Count(ctx, "health", r.server.Settings.Midnight(tx.Now()))
+		return err
+	})
+	if err != nil {
+		slog.ErrorContext(ctx, "books out of reach", "error", err)
+		r.wrong = "the books cannot be written"
+	}
 	for _, l := range r.gateways.lines {
-		if !l.Gateway.Health().Up {
-			http.Error(w, "gateway "+l.Name+" is down", http.StatusServiceUnavailable)
-			return
+		if r.wrong == "" && !l.Gateway.Health().Up {
+			r.wrong = "gateway " + l.Name + " is down"
 		}
 	}
-	fmt.Fprintln(w, "ok")
+	r.checked = time.Now()
+	return r.wrong
+}
+
+// bound lets at most n connections in at once; the others wait.
+func bound(l net.Listener, n int) net.Listener { return &boundListener{l, make(chan struct{}, n)} }
+
+type boundListener struct {
+	net.Listener
+	open chan struct{} // holds one for each connection
+}
+
+// Accept implements net.Listener.
+func (l *boundListener) Accept() (net.Conn, error) {
+	l.open <- struct{}{}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.open
+		return nil, err
+	}
+	return &boundConn{Conn: c, leave: sync.OnceFunc(func() { <-l.open })}, nil
+}
+
+type boundConn struct {
+	net.Conn
+	leave func()
+}
+
+// Close implements net.Conn.
+func (c *boundConn) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
 }

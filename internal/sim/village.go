@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"maillon/internal/card"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
+	"maillon/internal/money"
 	"maillon/internal/order"
 	"maillon/internal/phones"
 	"maillon/internal/server"
@@ -31,32 +33,65 @@ const villageOpened = "village"
 // villageStranger is the phone of the village whose number has no account.
 const villageStranger = "malo"
 
-const maxThread = 60 // SMS shown of a member
+// What is shown of a member's SMS, and of the accounts by their names.
+const (
+	maxThread = 60
+	maxNamed  = phones.MaxAccounts - 8
+)
 
 // A villager is who has a phone in the village, with what was earned.
 type villager struct {
 	name, language, word string
+	number               sms.Number // zero: the one of that name in stories
 	earned               int64
 	reason               string
-	admin                bool
+	days                 int  // since it was earned
+	admin, away          bool // whether the phone is not on the page
 }
 
 func villagers() []villager {
 	return []villager{
-		{name: "yann", earned: 120, reason: "trois samedis d'atelier"},
-		{name: "lena", earned: 60, reason: "accueil du samedi"},
-		{name: "gwen", language: "en", earned: 40, reason: "welding lesson"},
-		{name: "soazig", word: "tulipe", earned: 80, reason: "affiches de la bourse"},
-		{name: "atelier", earned: 200, reason: "ouverture"},
+		{name: "yann", earned: 120, reason: "trois samedis d'atelier", days: 40},
+		{name: "lena", earned: 60, reason: "accueil du samedi", days: 33},
+		{name: "gwen", language: "en", earned: 40, reason: "welding lesson", days: 30},
+		{name: "soazig", word: "tulipe", earned: 80, reason: "affiches de la bourse", days: 26},
+		{name: "atelier", earned: 200, reason: "ouverture", days: 60},
+		{name: "erwan", number: fictional("+33639980045"), earned: 35, reason: "réparation du portail", days: 21},
+		{name: "rozenn", number: fictional("+33639980067"), earned: 50, reason: "goûter du village", days: 19, away: true},
 		{name: "annaig", admin: true},
 	}
 }
 
-// villagePast is what was paid before anybody looked.
-func villagePast() []story.Past {
-	return []story.Past{
-		{From: "yann", To: "atelier", Amount: 12}, {From: "lena", To: "yann", Amount: 8},
-		{From: "soazig", To: "lena", Amount: 15}, {From: "atelier", To: "gwen", Amount: 10},
+// fictional returns a number of the range 06 39 98, set aside for fiction.
+func fictional(e164 string) sms.Number {
+	n, err := sms.FromE164(e164)
+	if err != nil {
+		panic(err) // a constant of this file is wrong
+	}
+	return n
+}
+
+func (v villager) phone() sms.Number {
+	if v.number.IsZero() {
+		return story.Phones()[v.name]
+	}
+	return v.number
+}
+
+// A deal is a payment of the past.
+type deal struct {
+	from, to string
+	amount   int64
+	memo     string
+	days     int // ago
+}
+
+// villageDeals are what was paid before anybody looked, the oldest first.
+func villageDeals() []deal {
+	return []deal{
+		{"yann", "atelier", 12, "selle vélo", 16}, {"erwan", "yann", 6, "covoiturage", 15}, {"lena", "yann", 8, "miel", 12},
+		{"rozenn", "gwen", 5, "", 11}, {"soazig", "lena", 15, "couture", 9}, {"atelier", "gwen", 10, "welding", 8},
+		{"yann", "rozenn", 4, "pain", 5}, {"erwan", "atelier", 9, "chambre à air", 4}, {"yann", "soazig", 7, "oeufs", 3},
 	}
 }
 
@@ -65,66 +100,88 @@ func VillageSettings() setting.Settings {
 	s := setting.Default()
 	desk := story.Phones()["annaig"].National()
 	s.Help, s.AlertPhones = desk, []string{desk}
+	s.Dormant = 100 * 365 * 24 * time.Hour // nobody has the villagers' paper cards at hand
 	return s
 }
 
 // VillageNumber returns the number that the phones of the village write to.
 func VillageNumber() sms.Number { return story.ServerNumber() }
 
-// OpenVillage registers the villagers, unless there ever was a village or
-// anybody else. It reports whether it did.
-func OpenVillage(ctx context.Context, s *server.Server) (opened bool, err error) {
+// VillageStranger returns the phone of the village that has no account.
+func VillageStranger() sms.Number { return story.Phones()[villageStranger] }
+
+// A Presence says whether the books hold the village.
+type Presence int
+
+// What the books can hold.
+const (
+	Absent  Presence = iota
+	Arrived          // just now
+	Settled          // at an earlier start
+)
+
+// OpenVillage registers the villagers if it may, unless there ever was a
+// village or anybody else. It returns what the books hold then.
+func OpenVillage(ctx context.Context, s *server.Server, may bool) (p Presence, err error) {
 	err = s.DB.Update(ctx, func(tx *store.Tx) error {
+		p = Absent
 		before, err := tx.State(ctx, villageOpened)
-		if err != nil || before != "" {
+		if err != nil {
 			return err
+		}
+		if before != "" {
+			p = Settled
+			return nil
 		}
 		anybody, err := tx.Members(ctx, store.Everyone, 0, 1)
-		if err != nil || len(anybody) > 0 {
+		if err != nil || len(anybody) > 0 || !may {
 			return err
 		}
-		opened = true
+		p = Arrived
 		if err := settle(ctx, tx, s.Settings); err != nil {
 			return err
 		}
 		return tx.SetState(ctx, villageOpened, tx.Now().UTC().Format(time.RFC3339))
 	})
-	return opened && err == nil, err
+	return p, err
 }
 
 // settle writes the villagers and their past.
 func settle(ctx context.Context, tx *store.Tx, set *setting.Settings) error {
-	accounts := map[string]ledger.Account{}
-	members := map[string]*member.Member{}
 	emission, err := tx.SystemAccount(ctx, store.Emission, set.Currency())
 	if err != nil {
 		return err
 	}
-	for i, v := range villagers() {
-		m, err := v.move(ctx, tx, set)
-		if err != nil {
-			return err
+	accounts, members := map[string]ledger.AccountID{}, map[string]*member.Member{}
+	everybody := villagers()
+	for _, v := range everybody {
+		if members[v.name], err = v.move(ctx, tx, set); err != nil {
+			return fmt.Errorf("%s: %w", v.name, err)
 		}
-		members[v.name] = m
+	}
+	slices.SortStableFunc(everybody, func(a, b villager) int { return b.days - a.days })
+	for _, v := range everybody {
 		if v.admin {
 			continue
 		}
-		if accounts[v.name], err = tx.AccountOf(ctx, m.ID, set.Currency()); err != nil {
+		m := members[v.name]
+		a, err := tx.AccountOf(ctx, m.ID, set.Currency())
+		if err != nil {
 			return err
 		}
-		o := &order.Order{
-			Kind: order.Credit, Payee: int64(m.ID), Amount: setting.Whole(v.earned, set.Currency()), Secret: order.Secret{Memo: v.reason},
-		}
-		at := tx.Now().AddDate(0, 0, -20+i)
-		if err := record(ctx, tx, o, m, emission.ID, accounts[v.name].ID, ledger.Credit, at); err != nil {
+		accounts[v.name] = a.ID
+		o := &order.Order{Kind: order.Credit, Payee: int64(m.ID), Amount: setting.Whole(v.earned, set.Currency()), Secret: order.Secret{Memo: v.reason}}
+		if err := record(ctx, tx, o, m, emission.ID, a.ID, ledger.Credit, tx.Now().AddDate(0, 0, -v.days)); err != nil {
 			return err
 		}
 	}
-	for i, p := range villagePast() {
-		from, to := members[p.From], members[p.To]
-		o := &order.Order{Kind: order.Pay, Owner: int64(from.ID), Payer: int64(from.ID), Payee: int64(to.ID), Amount: setting.Whole(p.Amount, set.Currency())}
-		at := tx.Now().AddDate(0, 0, -8+i)
-		if err := record(ctx, tx, o, from, accounts[p.From].ID, accounts[p.To].ID, ledger.Payment, at); err != nil {
+	for _, d := range villageDeals() {
+		from, to := members[d.from], members[d.to]
+		o := &order.Order{
+			Kind: order.Pay, Owner: int64(from.ID), Payer: int64(from.ID), Payee: int64(to.ID),
+			Amount: setting.Whole(d.amount, set.Currency()), Secret: order.Secret{Memo: d.memo},
+		}
+		if err := record(ctx, tx, o, from, accounts[d.from], accounts[d.to], ledger.Payment, tx.Now().AddDate(0, 0, -d.days)); err != nil {
 			return err
 		}
 	}
@@ -134,7 +191,7 @@ func settle(ctx context.Context, tx *store.Tx, set *setting.Settings) error {
 // move writes one villager, whose account is a year old.
 func (v villager) move(ctx context.Context, tx *store.Tx, set *setting.Settings) (*member.Member, error) {
 	m := &member.Member{
-		State: member.Active, Number: story.Phones()[v.name], Language: set.Language, Line: VillageLine, Word: v.word,
+		State: member.Active, Number: v.phone(), Language: set.Language, Line: VillageLine, Word: v.word,
 		OpenedAt: tx.Now().AddDate(-1, 0, 0), SeenAt: tx.Now(),
 	}
 	if v.language != "" {
@@ -173,11 +230,18 @@ func record(ctx context.Context, tx *store.Tx, o *order.Order, owner *member.Mem
 type Village struct {
 	server  *server.Server
 	gateway *virtual.Gateway
+	began   time.Time // what the phones showed before stands in the books alone
+
+	mu    sync.Mutex // held to read or change what follows
+	known bool       // books are what the ledger holds now
+	books phones.Books
 }
 
 // NewVillage returns the phones of a server, which must have gateway among its
-// lines.
-func NewVillage(s *server.Server, gateway *virtual.Gateway) *Village { return &Village{s, gateway} }
+// lines. Nothing may have been said on the phones yet.
+func NewVillage(s *server.Server, gateway *virtual.Gateway) *Village {
+	return &Village{server: s, gateway: gateway, began: time.Now()}
+}
 
 // Run tells page what happens, until ctx ends.
 func (v *Village) Run(ctx context.Context, page *phones.Page) {
@@ -185,20 +249,30 @@ func (v *Village) Run(ctx context.Context, page *phones.Page) {
 	defer unsubscribe()
 	for ctx.Err() == nil {
 		events := v.gateway.Subscribe(ctx)
+		v.forget()
+		page.Changed() // what happened before is looked at anew
 		for open := true; open && ctx.Err() == nil; {
 			var e virtual.Event
 			select {
 			case e, open = <-events:
 				if open {
+					v.forget() // names change too
 					page.Ring(e.Phone)
 				}
 			case <-books:
+				v.forget()
 				page.Changed()
 			case <-ctx.Done():
 			}
 		}
-		page.Changed() // it lagged behind, and looks anew
 	}
+}
+
+// forget lets the books be read again.
+func (v *Village) forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.known = false
 }
 
 // Phones implements phones.Village: the villagers and a stranger, or on another
@@ -212,9 +286,11 @@ func (v *Village) Phones(ctx context.Context) ([]sms.Number, error) {
 		}
 		if opened != "" {
 			for _, who := range villagers() {
-				all = append(all, story.Phones()[who.name])
+				if !who.away {
+					all = append(all, who.phone())
+				}
 			}
-			all = slices.Insert(all, 1, story.Phones()[villageStranger]) // beside whoever pays it first
+			all = slices.Insert(all, 1, VillageStranger()) // beside whoever pays it first
 			return nil
 		}
 		members, err := tx.Members(ctx, store.Everyone, 0, phones.MaxVillage)
@@ -234,7 +310,7 @@ func (v *Village) Phone(ctx context.Context, n sms.Number) (phones.Phone, error)
 	err := v.server.DB.View(ctx, func(tx *store.Tx) error {
 		m, err := tx.MemberByNumber(ctx, n)
 		if errors.Is(err, store.ErrNotFound) {
-			p.Thread = v.thread(n)
+			p.Thread = v.thread(n, nil)
 			return nil
 		}
 		if err != nil {
@@ -247,19 +323,24 @@ func (v *Village) Phone(ctx context.Context, n sms.Number) (phones.Phone, error)
 			}
 		}
 		letters, err := tx.Thread(ctx, m, maxThread)
-		for _, l := range letters {
-			p.Thread = append(p.Thread, phones.Bubble{Mine: !l.Out, Text: l.Text, At: l.At})
-		}
+		p.Thread = v.thread(n, letters)
 		return err
 	})
 	return p, err
 }
 
-// thread is what a phone without account shows: nothing of it is kept.
-func (v *Village) thread(n sms.Number) []phones.Bubble {
-	bubbles := v.gateway.Thread(n)
-	all := make([]phones.Bubble, 0, len(bubbles))
-	for _, b := range bubbles {
+// thread is what a phone shows: of before this start what the books keep, and
+// since then all that was said on it.
+func (v *Village) thread(n sms.Number, letters []store.Letter) []phones.Bubble {
+	now := v.gateway.Thread(n)
+	all := make([]phones.Bubble, 0, len(letters)+len(now))
+	for _, l := range letters {
+		late := func(b virtual.Bubble) bool { return l.Out && !b.Mine && b.Text == l.Text } // it waited for this start
+		if l.At.Before(v.began) && l.Text != "" && !slices.ContainsFunc(now, late) {
+			all = append(all, phones.Bubble{Mine: !l.Out, Text: l.Text, At: l.At})
+		}
+	}
+	for _, b := range now {
 		all = append(all, phones.Bubble{Mine: b.Mine, Text: b.Text, At: b.At, Failed: b.Failed})
 	}
 	return all
@@ -274,55 +355,86 @@ func (v *Village) Text(ctx context.Context, from sms.Number, text string) error 
 	return err
 }
 
-// Books implements phones.Village.
+// Books implements phones.Village. However many pages ask, the ledger is read
+// once for each change.
 func (v *Village) Books(ctx context.Context) (phones.Books, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.known {
+		return v.books, nil
+	}
 	var b phones.Books
-	err := v.server.DB.View(ctx, func(tx *store.Tx) error {
-		names := map[ledger.AccountID]string{}
-		err := tx.AllAccounts(ctx, func(a store.AccountRow) error {
-			name := a.Name
-			if a.Member != 0 {
-				m, err := tx.Member(ctx, a.Member)
-				if err != nil {
-					return err
-				}
-				name = nameOf(m)
-			}
-			names[a.ID] = name
-			if len(b.Accounts) < phones.MaxAccounts && (a.Member == 0 || !a.Balance.IsZero() || name != "") {
-				b.Accounts = append(b.Accounts, phones.Account{Name: name, Balance: a.Balance})
-			}
-			return nil
-		})
-		if err != nil {
+	err := v.server.DB.View(ctx, func(tx *store.Tx) (err error) {
+		if b.Accounts, err = balances(ctx, tx); err != nil {
 			return err
 		}
-		last, err := tx.LastTransactions(ctx, phones.MaxTransfers)
-		if err != nil {
-			return err
-		}
-		for _, t := range last {
-			if len(t.Postings) != 2 {
-				continue
-			}
-			transfer, err := show(ctx, tx, t, names)
-			if err != nil {
-				return err
-			}
-			b.Transfers = append(b.Transfers, transfer)
-		}
-		return nil
+		b.Transfers, err = transfers(ctx, tx)
+		return err
 	})
+	v.books, v.known = b, err == nil
 	return b, err
 }
 
-func show(ctx context.Context, tx *store.Tx, t ledger.Transaction, names map[ledger.AccountID]string) (phones.Transfer, error) {
+// balances returns the accounts with a name each, and all beyond what a page
+// shows as one of each currency, so that the sum is that of all.
+func balances(ctx context.Context, tx *store.Tx) ([]phones.Account, error) {
+	var house, members []phones.Account
+	rest := map[money.Currency]money.Amount{}
+	err := tx.AllAccounts(ctx, func(a store.AccountRow) (err error) {
+		switch {
+		case a.Member == 0:
+			house = append(house, phones.Account{Name: a.Name, Balance: a.Balance})
+			return nil
+		case len(members) < maxNamed:
+			name, err := nameOf(ctx, tx, a.Member)
+			members = append(members, phones.Account{Name: name, Balance: a.Balance})
+			return err
+		}
+		c := a.Balance.Currency()
+		if _, ok := rest[c]; !ok {
+			rest[c] = money.New(0, c)
+		}
+		rest[c], err = rest[c].Add(a.Balance)
+		return err
+	})
+	for _, sum := range rest {
+		members = append(members, phones.Account{Name: "…", Balance: sum})
+	}
+	return append(members, house...), err
+}
+
+// transfers returns what happened last.
+func transfers(ctx context.Context, tx *store.Tx) ([]phones.Transfer, error) {
+	last, err := tx.LastTransactions(ctx, phones.MaxTransfers)
+	if err != nil {
+		return nil, err
+	}
+	var all []phones.Transfer
+	for _, t := range last {
+		if len(t.Postings) != 2 {
+			continue
+		}
+		one, err := show(ctx, tx, t)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func show(ctx context.Context, tx *store.Tx, t ledger.Transaction) (phones.Transfer, error) {
 	from, to := t.Postings[0], t.Postings[1]
 	if from.Amount.Sign() > 0 {
 		from, to = to, from
 	}
-	shown := phones.Transfer{
-		ID: t.ID, At: t.At, Ref: t.Ref, Kind: t.Kind, From: names[from.Account], To: names[to.Account], Amount: to.Amount, Note: t.Note,
+	shown := phones.Transfer{ID: t.ID, At: t.At, Ref: t.Ref, Kind: t.Kind, Amount: to.Amount, Note: t.Note}
+	var err error
+	if shown.From, err = accountName(ctx, tx, from.Account); err != nil {
+		return shown, err
+	}
+	if shown.To, err = accountName(ctx, tx, to.Account); err != nil {
+		return shown, err
 	}
 	o, err := tx.OrderOf(ctx, t.ID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -334,12 +446,24 @@ func show(ctx context.Context, tx *store.Tx, t ledger.Transaction, names map[led
 	return shown, err
 }
 
-func nameOf(m *member.Member) string {
-	switch {
-	case m.Nick != "":
-		return m.Nick
-	case m.State == member.Closed:
-		return fmt.Sprintf("#%d", m.ID)
+func accountName(ctx context.Context, tx *store.Tx, id ledger.AccountID) (string, error) {
+	m, name, err := tx.Owner(ctx, id)
+	if err != nil || m == 0 {
+		return name, err
 	}
-	return m.Number.National()
+	return nameOf(ctx, tx, m)
+}
+
+// nameOf names a member as the handsets do.
+func nameOf(ctx context.Context, tx *store.Tx, id member.ID) (string, error) {
+	m, err := tx.Member(ctx, id)
+	switch {
+	case err != nil:
+		return "", err
+	case m.State == member.Closed:
+		return fmt.Sprintf("#%d", m.ID), nil
+	case m.Nick == "":
+		return m.Number.National(), nil
+	}
+	return m.Nick, nil
 }
