@@ -2,11 +2,12 @@ package kanneltest
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -19,23 +20,27 @@ import (
 // A Network is the far end of the line: all the telephones that Kannel reaches.
 // It speaks the protocol of Kannel's fake line, which cannot carry line breaks.
 type Network struct {
-	t    testing.TB
-	conn net.Conn
+	t  testing.TB
+	in io.Writer
 
 	mu   sync.Mutex // held to read or change sent
 	sent []smstest.Message
 }
 
-// Connect connects the line of b until the test ends.
+// Connect connects the line of b to telephones of our own until the test ends.
 func (b *Boxes) Connect() *Network {
 	b.t.Helper()
 	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", b.SMSC))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	n := &Network{t: b.t, conn: conn}
+	n := &Network{t: b.t, in: conn}
 	var reading sync.WaitGroup
-	reading.Go(n.read)
+	reading.Go(func() {
+		for lines := bufio.NewScanner(conn); lines.Scan(); {
+			n.take(lines.Text())
+		}
+	})
 	b.t.Cleanup(func() {
 		_ = conn.Close()
 		reading.Wait()
@@ -43,17 +48,49 @@ func (b *Boxes) Connect() *Network {
 	return n
 }
 
-func (n *Network) read() {
-	for lines := bufio.NewScanner(n.conn); lines.Scan(); {
-		m, err := parse(lines.Text())
-		if err != nil {
-			n.t.Errorf("the fake line: %v", err)
-			return
-		}
-		n.mu.Lock()
-		n.sent = append(n.sent, m)
-		n.mu.Unlock()
+// gotMessage is how fakesmsc tells what reached it.
+var gotMessage = regexp.MustCompile(`Got message \d+: <(.*)>$`)
+
+// RunFakeSMSC connects the line of b to Kannel's own fakesmsc until the test
+// ends.
+func (b *Boxes) RunFakeSMSC() *Network {
+	b.t.Helper()
+	cmd := exec.Command(FakeSMSC, "-H", "127.0.0.1", "-r", fmt.Sprint(b.SMSC))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.t.Fatal(err)
 	}
+	tells, out := io.Pipe()
+	cmd.Stdout, cmd.Stderr = out, out
+	n := &Network{t: b.t, in: in}
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for lines := bufio.NewScanner(tells); lines.Scan(); {
+			if got := gotMessage.FindStringSubmatch(lines.Text()); got != nil {
+				n.take(got[1])
+			}
+		}
+		_ = tells.Close() // what is not read must not hold up who writes
+	})
+	start(b.t, cmd)
+	b.t.Cleanup(func() {
+		stop(b.t, cmd)
+		_ = out.Close()
+		reading.Wait()
+	})
+	return n
+}
+
+// take notes what reached a telephone.
+func (n *Network) take(line string) {
+	m, err := parse(line)
+	if err != nil {
+		n.t.Errorf("the fake line: %v", err)
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.sent = append(n.sent, m)
 }
 
 // Sent returns the SMS that reached a telephone, in their order.
@@ -70,12 +107,13 @@ func (n *Network) Inject(from, text string) {
 	if sms.AlphabetOf(text) == sms.UCS2 {
 		kind, text = "ucs2", url.QueryEscape(utf16be(text))
 	}
-	if _, err := fmt.Fprintf(n.conn, "%s %s %s %s\n", strings.TrimPrefix(from, "+"), Line, kind, text); err != nil {
+	if _, err := fmt.Fprintf(n.in, "%s %s %s %s\n", strings.TrimPrefix(from, "+"), Line, kind, text); err != nil {
 		n.t.Fatal(err)
 	}
 }
 
-// parse reads "sender receiver kind text".
+// parse reads "sender receiver kind text". What fits the alphabet of GSM must
+// have left in it: in UCS-2 it would cost twice as much.
 func parse(line string) (smstest.Message, error) {
 	fields := strings.SplitN(line, " ", 4)
 	if len(fields) < 4 {
@@ -90,6 +128,9 @@ func parse(line string) (smstest.Message, error) {
 		return smstest.Message{}, err
 	}
 	m.Text = fromUTF16BE(octets)
+	if sms.AlphabetOf(m.Text) != sms.UCS2 {
+		return m, fmt.Errorf("an SMS of kind %s that fits GSM-7", fields[2])
+	}
 	return m, nil
 }
 
@@ -108,38 +149,4 @@ func fromUTF16BE(octets string) string {
 		units[i] = uint16(octets[2*i])<<8 | uint16(octets[2*i+1])
 	}
 	return string(utf16.Decode(units))
-}
-
-// A Telephone is Kannel's fakesmsc: it sends one SMS and then shows, in its
-// output, all that reaches it.
-type Telephone struct {
-	mu     sync.Mutex // held to read or write output
-	output bytes.Buffer
-}
-
-// RunFakeSMSC connects the line of b to Kannel's own fakesmsc until the test
-// ends, and sends an SMS from there.
-func (b *Boxes) RunFakeSMSC(from, text string) *Telephone {
-	b.t.Helper()
-	phone := new(Telephone)
-	cmd := exec.Command(FakeSMSC, "-H", "127.0.0.1", "-r", fmt.Sprint(b.SMSC), "-i", "0.1", "-m", "1",
-		strings.TrimPrefix(from, "+")+" "+Line+" text "+text)
-	cmd.Stdout, cmd.Stderr = phone, phone
-	start(b.t, cmd)
-	b.t.Cleanup(func() { stop(b.t, cmd) })
-	return phone
-}
-
-// Write takes output of the program.
-func (p *Telephone) Write(output []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.output.Write(output)
-}
-
-// Shows reports whether text reached the telephone.
-func (p *Telephone) Shows(text string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return strings.Contains(p.output.String(), " text "+text+">")
 }
