@@ -89,7 +89,6 @@ type Member struct {
 	ProvedAt   time.Time // the last right card cell
 	Waiting    bool      // the pause refused or cancelled an order: to be told on resume
 
-	FloodTAT  time.Time // theoretical arrival time of the next SMS (GCRA)
 	FloodTill time.Time // no answer until then
 }
 

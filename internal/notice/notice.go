@@ -106,10 +106,24 @@ func unitFields(u setting.Unit, suffix string) phrase.Fields {
 
 // Lint returns what the languages could not say with these settings: a text
 // that is missing, or too long for one SMS at its widest.
-func (v *Voice) Lint() []phrase.Problem {
+func (v *Voice) Lint() []phrase.Problem { return v.lint(v.set.CodeLen) }
+
+// LongestCode returns how many digits, at most 8, a code may have for every
+// text to fit one SMS still.
+func (v *Voice) LongestCode() int {
+	const longest = 8
+	for n := longest; n > v.set.CodeLen; n-- {
+		if len(v.lint(n)) == 0 {
+			return n
+		}
+	}
+	return v.set.CodeLen
+}
+
+func (v *Voice) lint(codeLen int) []phrase.Problem {
 	limits := phrase.DefaultLimits()
 	limits.House = v.house
-	limits.Widest["code"] = guard.ShowCode(strings.Repeat("9", v.set.CodeLen))
+	limits.Widest["code"] = guard.ShowCode(strings.Repeat("9", codeLen))
 	limits.Widest["amt"] = v.book.Amount(v.set.Language, nines(v.set.Max, v.set.Currency()))
 	limits.Widest["amt2"], limits.Widest["amt3"] = limits.Widest["amt"], limits.Widest["amt"]
 	limits.Widest["bal"] = v.book.Amount(v.set.Language, nines(widestBalance, v.set.Currency()))

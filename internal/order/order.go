@@ -72,6 +72,7 @@ type Order struct {
 	Question string // key of the text that was asked last
 	Late     int    // what the question says of time: hours for "retard", minutes for "doublon"
 	Nonce    []byte // the code is derived from it
+	CodeLen  int    // its digits
 	Tries    int    // wrong codes so far
 	Warned   bool   // the question warned of theft
 

@@ -34,9 +34,10 @@ const dayLong = 24 * time.Hour
 
 // A Desk executes orders for one association.
 type Desk struct {
-	Voice   *notice.Voice
-	Set     *setting.Settings
-	CodeKey []byte
+	Voice    *notice.Voice
+	Set      *setting.Settings
+	CodeKey  []byte
+	LongCode int // digits of a code while too many are guessed: rule COD2
 }
 
 // A Confirmation says how an order must be confirmed, beside the setting.
@@ -274,6 +275,13 @@ func (d *Desk) CancelOwn(ctx context.Context, tx *store.Tx, m *member.Member) er
 // phone has.
 func (d *Desk) write(ctx context.Context, tx *store.Tx, o *order.Order, owner *member.Member, life time.Duration, others []*order.Order) error {
 	o.State, o.CodeEnd, o.Line = order.Open, tx.Now().Add(life), owner.Line
+	guessed, err := tx.Counted(ctx, wrongCodes, tx.Now().Truncate(time.Hour))
+	if err != nil {
+		return err
+	}
+	if o.CodeLen = d.Set.CodeLen; guessed > guessesAllowed {
+		o.CodeLen = max(d.LongCode, o.CodeLen)
+	}
 	o.Nonce = make([]byte, nonceLen)
 	if _, err := rand.Read(o.Nonce); err != nil {
 		return err
@@ -312,7 +320,7 @@ func (d *Desk) Code(o *order.Order) string {
 		payee = fmt.Sprint(o.Payee)
 	}
 	facts := fmt.Sprintf("%s|%s|%d|%d|%s|%d|%s|%d", o.Ref, o.Kind, o.Asked, o.Payer, payee, o.Amount.Minor(), o.Amount.Currency().Code, o.Target)
-	return guard.Code(d.CodeKey, o.Nonce, facts, d.Set.CodeLen)
+	return guard.Code(d.CodeKey, o.Nonce, facts, o.CodeLen)
 }
 
 // ask sends the question of an open order, again if need be: the same code,

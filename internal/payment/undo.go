@@ -18,6 +18,7 @@ const (
 	refusalsWindow  = 7 * dayLong
 	refusalsLock    = 30 * dayLong
 	guessesAllowed  = 20 // rule COD2: wrong codes an hour, all accounts
+	wrongCodes      = "wrong"
 )
 
 // Request asks a member for money. blocked members answer no at once, without
@@ -410,7 +411,7 @@ func (d *Desk) requestRefused(ctx context.Context, tx *store.Tx, o *order.Order,
 // closed and the member's paying out is locked: rules COD1 and COD2.
 func (d *Desk) WrongCode(ctx context.Context, tx *store.Tx, o *order.Order, m *member.Member) error {
 	o.Tries++
-	n, err := tx.Count(ctx, "wrong", tx.Now().Truncate(time.Hour))
+	n, err := tx.Count(ctx, wrongCodes, tx.Now().Truncate(time.Hour))
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{DB: db, Settings: &set, Book: c.Book}
-	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey()}
+	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey(), LongCode: voice.LongestCode()}
 	s.Treasury = &treasury.Treasury{Desk: s.Desk}
 	options := teller.Options{Always: c.Always, Backup: map[string]string{}, ModemDown: modemDown(c.Lines)}
 	for _, l := range c.Lines {

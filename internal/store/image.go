@@ -74,6 +74,7 @@ func (e *orderEvent) image() image {
 		{name: "currency", value: e.Currency}, {name: "decimals", value: int64(e.Decimals)}, {name: "amount", value: e.Amount},
 		{name: "key", value: e.Key}, {name: "secret", value: e.Secret}, {name: "question", value: e.Question},
 		{name: "late", value: int64(0), loose: true}, {name: "nonce", value: []byte(nil), loose: true},
+		{name: "code_len", value: int64(0), loose: true},
 		{name: "tries", value: int64(0), loose: true}, {name: "warned", value: int64(0), loose: true},
 		{name: "created_at", value: e.Created}, {name: "code_end", value: int64(0), loose: true}, {name: "due_at", value: e.Due},
 		{name: "paid_at", value: e.Paid}, {name: "ended_at", value: e.Ended}, {name: "txn", value: e.Txn},

@@ -46,6 +46,13 @@ func (tx *Tx) Receive(ctx context.Context, m sms.Incoming, from *member.Member) 
 	return true, nil
 }
 
+// HeardSince returns how many SMS came from a member after a time, repeated
+// deliveries not counted.
+func (tx *Tx) HeardSince(ctx context.Context, m member.ID, since time.Time) (n int, err error) {
+	err = tx.row(ctx, `SELECT count(*) FROM inbox WHERE member = $1 AND member > 0 AND at > $2`, int64(m), micros(since)).Scan(&n)
+	return n, err
+}
+
 // Quarantine marks an SMS that could not be handled, so that somebody looks.
 func (tx *Tx) Quarantine(ctx context.Context, m sms.Incoming) error {
 	_, err := tx.exec(ctx, `UPDATE inbox SET state = 'quarantined' WHERE gateway = $1 AND dedup = $2`,

@@ -20,7 +20,7 @@ const (
 
 const memberColumns = `m.id, m.key, m.state, m.secret, m.language, m.chosen, m.muted, m.role, m.ceiling, m.line,
 	m.opened_at, m.seen_at, m.frozen_at, m.frozen_by, m.lost_at, m.locked_till, m.look_till, m.ask_till, m.doubt_till, m.proved_at,
-	m.waiting, m.flood_tat, m.flood_till, coalesce(k.sealed, x'')`
+	m.waiting, m.flood_till, coalesce(k.sealed, x'')`
 
 const fromMember = ` FROM member m LEFT JOIN key k ON k.id = m.key `
 
@@ -30,7 +30,7 @@ func (tx *Tx) scanMember(scan func(...any) error) (*member.Member, error) {
 	err := scan(&m.ID, &m.Key, &m.State, &secret, &m.Language, &m.Chosen, &m.Muted, &m.Role, &m.Ceiling, &m.Line,
 		moment{&m.OpenedAt}, moment{&m.SeenAt}, moment{&m.FrozenAt}, &m.FrozenBy, moment{&m.LostAt}, moment{&m.LockedTill},
 		moment{&m.LookTill}, moment{&m.AskTill}, moment{&m.DoubtTill}, moment{&m.ProvedAt},
-		&m.Waiting, moment{&m.FloodTAT}, moment{&m.FloodTill}, &wrapped)
+		&m.Waiting, moment{&m.FloodTill}, &wrapped)
 	if err != nil {
 		return nil, found(err)
 	}
@@ -142,10 +142,10 @@ func (tx *Tx) SaveMember(ctx context.Context, m *member.Member) error {
 	}
 	_, err := tx.exec(ctx, `UPDATE member SET key = $2, state = $3, secret = $4, number_hash = $5, language = $6, chosen = $7, muted = $8,
 		role = $9, ceiling = $10, line = $11, opened_at = $12, seen_at = $13, frozen_at = $14, lost_at = $15, locked_till = $16,
-		look_till = $17, ask_till = $18, doubt_till = $19, proved_at = $20, waiting = $21, flood_tat = $22, flood_till = $23, frozen_by = $24 WHERE id = $1`,
+		look_till = $17, ask_till = $18, doubt_till = $19, proved_at = $20, waiting = $21, flood_till = $22, frozen_by = $23 WHERE id = $1`,
 		int64(m.ID), m.Key, string(m.State), secret, hash, m.Language, bit(m.Chosen), bit(m.Muted),
 		string(m.Role), m.Ceiling, m.Line, micros(m.OpenedAt), micros(m.SeenAt), micros(m.FrozenAt), micros(m.LostAt), micros(m.LockedTill),
-		micros(m.LookTill), micros(m.AskTill), micros(m.DoubtTill), micros(m.ProvedAt), bit(m.Waiting), micros(m.FloodTAT), micros(m.FloodTill), string(m.FrozenBy))
+		micros(m.LookTill), micros(m.AskTill), micros(m.DoubtTill), micros(m.ProvedAt), bit(m.Waiting), micros(m.FloodTill), string(m.FrozenBy))
 	if err != nil {
 		return err
 	}
@@ -161,8 +161,8 @@ func (tx *Tx) SaveMember(ctx context.Context, m *member.Member) error {
 // SeeMember writes only what every SMS changes: when, on which line, how fast.
 // It is not of record: the journal has the SMS.
 func (tx *Tx) SeeMember(ctx context.Context, m *member.Member) error {
-	_, err := tx.exec(ctx, `UPDATE member SET seen_at = $2, line = $3, flood_tat = $4, flood_till = $5, language = $6, waiting = $7 WHERE id = $1`,
-		int64(m.ID), micros(m.SeenAt), m.Line, micros(m.FloodTAT), micros(m.FloodTill), m.Language, bit(m.Waiting))
+	_, err := tx.exec(ctx, `UPDATE member SET seen_at = $2, line = $3, flood_till = $4, language = $5, waiting = $6 WHERE id = $1`,
+		int64(m.ID), micros(m.SeenAt), m.Line, micros(m.FloodTill), m.Language, bit(m.Waiting))
 	return err
 }
 

@@ -16,7 +16,7 @@ import (
 const maxDraws = 64 // tries for a reference that is not taken
 
 const orderColumns = `o.id, o.ref, o.kind, o.state, o.owner, o.asked, o.payer, o.payee, o.currency, o.decimals, o.amount, o.secret,
-	o.question, o.late, o.nonce, o.tries, o.warned, o.created_at, o.code_end, o.due_at, o.paid_at, o.ended_at, o.txn, o.target,
+	o.question, o.late, o.nonce, o.code_len, o.tries, o.warned, o.created_at, o.code_end, o.due_at, o.paid_at, o.ended_at, o.txn, o.target,
 	o.target_ref, o.hold, o.line, o.key, coalesce(k.sealed, x'')`
 
 const fromOrder = ` FROM orders o LEFT JOIN key k ON k.id = o.key `
@@ -27,7 +27,7 @@ func (tx *Tx) scanOrder(scan func(...any) error) (*order.Order, error) {
 	var amount, keyID int64
 	var secret, wrapped []byte
 	err := scan(&o.ID, &o.Ref, &o.Kind, &o.State, &o.Owner, &o.Asked, &o.Payer, &o.Payee, &c.Code, &c.Decimals, &amount, &secret,
-		&o.Question, &o.Late, &o.Nonce, &o.Tries, &o.Warned, moment{&o.Created}, moment{&o.CodeEnd}, moment{&o.Due},
+		&o.Question, &o.Late, &o.Nonce, &o.CodeLen, &o.Tries, &o.Warned, moment{&o.Created}, moment{&o.CodeEnd}, moment{&o.Due},
 		moment{&o.Paid}, moment{&o.Ended}, &o.Transaction, &o.Target, &o.TargetRef, &o.Hold, &o.Line, &keyID, &wrapped)
 	if err != nil {
 		return nil, found(err)
@@ -62,12 +62,12 @@ func (tx *Tx) InsertOrder(ctx context.Context, o *order.Order, owner *member.Mem
 	for range maxDraws {
 		o.Ref = order.DrawRef(order.RefLen(used))
 		n, err := tx.exec(ctx, `INSERT INTO orders (id, ref, kind, state, owner, asked, payer, payee, currency, decimals, amount, key, secret,
-			question, late, nonce, tries, warned, created_at, code_end, due_at, paid_at, ended_at, txn, target, target_ref, hold, line)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)
+			question, late, nonce, code_len, tries, warned, created_at, code_end, due_at, paid_at, ended_at, txn, target, target_ref, hold, line)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)
 			ON CONFLICT (ref) DO NOTHING`,
 			used+1, o.Ref, string(o.Kind), string(o.State), o.Owner, o.Asked, o.Payer, o.Payee,
 			o.Amount.Currency().Code, o.Amount.Currency().Decimals, o.Amount.Minor(), keyID, secret,
-			o.Question, o.Late, o.Nonce, o.Tries, bit(o.Warned), micros(o.Created), micros(o.CodeEnd), micros(o.Due), micros(o.Paid), micros(o.Ended),
+			o.Question, o.Late, o.Nonce, o.CodeLen, o.Tries, bit(o.Warned), micros(o.Created), micros(o.CodeEnd), micros(o.Due), micros(o.Paid), micros(o.Ended),
 			int64(o.Transaction), int64(o.Target), o.TargetRef, int64(o.Hold), o.Line)
 		if err != nil {
 			return err

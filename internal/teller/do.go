@@ -98,6 +98,7 @@ func (k *talk) misunderstood(ctx context.Context) error {
 		if len(open) == 0 {
 			return k.answerBalance(ctx, "code.rien", nil)
 		}
+		return k.answer(ctx, m.Key, notice.Fields{"len": open[0].CodeLen})
 	}
 	if m.Verb == grammar.Credit && !k.from.Role.MayCredit() {
 		return k.answer(ctx, "incompris", nil)

@@ -18,7 +18,6 @@ import (
 
 	"maillon/internal/courier"
 	"maillon/internal/grammar"
-	"maillon/internal/guard"
 	"maillon/internal/member"
 	"maillon/internal/notice"
 	"maillon/internal/payment"
@@ -208,6 +207,9 @@ func (k *talk) apologise(ctx context.Context, err error) error {
 	if !errors.As(err, &refusal) {
 		return err
 	}
+	if refusal.Key == "code.rien" {
+		return k.answerBalance(ctx, refusal.Key, refusal.Fields)
+	}
 	return k.answer(ctx, refusal.Key, refusal.Fields)
 }
 
@@ -235,10 +237,9 @@ func (k *talk) flooded(ctx context.Context) (bool, error) {
 	if m.FloodTill.After(now) {
 		return true, nil
 	}
-	tat, ok := guard.Rate(m.FloodTAT, now, k.set.Flood.N, k.set.Flood.In)
-	m.FloodTAT = tat
-	if ok {
-		return false, nil
+	n, err := k.tx.HeardSince(ctx, m.ID, now.Add(-k.set.Flood.In))
+	if err != nil || n <= k.set.Flood.N {
+		return false, err
 	}
 	m.FloodTill = now.Add(k.set.Flood.Pause)
 	return true, k.answer(ctx, "trop", notice.Fields{"n": int(k.set.Flood.Pause / time.Minute)})

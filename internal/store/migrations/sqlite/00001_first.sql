@@ -32,7 +32,6 @@ CREATE TABLE member (
     doubt_till  INTEGER NOT NULL DEFAULT 0,
     proved_at   INTEGER NOT NULL DEFAULT 0,
     waiting     INTEGER NOT NULL DEFAULT 0,
-    flood_tat   INTEGER NOT NULL DEFAULT 0,
     flood_till  INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX member_role ON member (role) WHERE role <> '';
@@ -119,6 +118,7 @@ CREATE TABLE orders (
     question   TEXT    NOT NULL,
     late       INTEGER NOT NULL,
     nonce      BLOB,
+    code_len   INTEGER NOT NULL, -- digits
     tries      INTEGER NOT NULL,
     warned     INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
@@ -156,7 +156,7 @@ CREATE TABLE inbox (
     UNIQUE (gateway, dedup)
 );
 CREATE INDEX inbox_at ON inbox (at);
-CREATE INDEX inbox_member ON inbox (member, id) WHERE member > 0;
+CREATE INDEX inbox_member ON inbox (member, at) WHERE member > 0;
 
 CREATE TABLE outbox (
     id          INTEGER PRIMARY KEY,
