@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -96,6 +97,9 @@ func Open(ctx context.Context, path string, secret Secret) (*DB, error) {
 		topics: map[Topic][]chan struct{}{},
 	}
 	db.closed = sync.OnceValue(db.stop)
+	if err := createPrivate(path); err != nil {
+		return nil, fmt.Errorf("create %s: %w", filepath.Base(path), err)
+	}
 	pool, err := openPool(path, "rwc")
 	if err != nil {
 		return nil, err
@@ -121,6 +125,20 @@ func Open(ctx context.Context, path string, secret Secret) (*DB, error) {
 	}
 	go db.write()
 	return db, nil
+}
+
+// createPrivate creates a database that is not there yet for nobody but its
+// owner, whatever folder it stands in. SQLite gives the files beside it the
+// same rights.
+func createPrivate(path string) error {
+	if path == Memory {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the caller's own folder
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 func (db *DB) openReaders(ctx context.Context) error {

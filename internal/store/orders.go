@@ -183,6 +183,12 @@ func (tx *Tx) Queue(ctx context.Context, limit int) ([]*order.Order, error) {
 	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.state IN ('held', 'disputed') ORDER BY o.id LIMIT $1 + 0`, limit)
 }
 
+// HeldOf returns at most limit payments of a member that a rule holds, the
+// oldest first.
+func (tx *Tx) HeldOf(ctx context.Context, payer member.ID, limit int) ([]*order.Order, error) {
+	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.payer = $1 AND o.state = 'held' ORDER BY o.id LIMIT $2 + 0`, int64(payer), limit)
+}
+
 // OrdersAbout returns the orders that want a transaction undone, the newest first.
 func (tx *Tx) OrdersAbout(ctx context.Context, target ledger.TransactionID, limit int) ([]*order.Order, error) {
 	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.target = $1 AND o.target > 0 ORDER BY o.id DESC LIMIT $2 + 0`, int64(target), limit)
@@ -252,15 +258,15 @@ func earlier(a, b time.Time) time.Time {
 // A Pair is what one member paid another.
 type Pair struct {
 	First time.Time // zero: never
-	Today int64     // since local midnight
+	Today int64     // since local midnight, in one currency
 }
 
 // Paid returns what payer paid payee.
-func (tx *Tx) Paid(ctx context.Context, payer, payee member.ID, midnight time.Time) (Pair, error) {
+func (tx *Tx) Paid(ctx context.Context, payer, payee member.ID, c money.Currency, midnight time.Time) (Pair, error) {
 	var p Pair
-	err := tx.row(ctx, `SELECT coalesce(min(paid_at), 0), coalesce(sum(CASE WHEN paid_at >= $3 THEN amount ELSE 0 END), 0)
+	err := tx.row(ctx, `SELECT coalesce(min(paid_at), 0), coalesce(sum(CASE WHEN paid_at >= $3 AND currency = $4 THEN amount ELSE 0 END), 0)
 		FROM orders WHERE payer = $1 AND payee = $2 AND paid_at > 0 AND kind IN ('pay', 'request')`,
-		int64(payer), int64(payee), micros(midnight)).Scan(moment{&p.First}, &p.Today)
+		int64(payer), int64(payee), micros(midnight), c.Code).Scan(moment{&p.First}, &p.Today)
 	return p, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -294,4 +295,19 @@ func keys(t testing.TB, path string) map[int64][]byte {
 		t.Fatal(err)
 	}
 	return all
+}
+
+func TestTheBooksAreTheirOwnersAlone(t *testing.T) {
+	dir := t.TempDir()
+	db := openFile(t, filepath.Join(dir, "books.db"))
+	settle(t, db)
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has the rights %v, %v", f.Name(), info.Mode(), err)
+		}
+	}
 }
