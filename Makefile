@@ -7,6 +7,9 @@ SHELL = /bin/bash
 .NOTPARALLEL:
 .DEFAULT_GOAL := test
 
+# Kannel's boxes are where daemons are.
+export PATH := $(PATH):/usr/sbin
+
 LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Where goroutines share something. The others only run on one goroutine.

@@ -1,0 +1,70 @@
+package main_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"maillon/internal/setting"
+)
+
+// pages returns the text of every page for people, by path.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(p, ".md") {
+			return err
+		}
+		text, err := os.ReadFile(p)
+		all[filepath.ToSlash(p)] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestTheReadmeNamesEveryRoom(t *testing.T) {
+	readme := pages(t)["README.md"]
+	for _, command := range []string{"go run . serve", "make test"} {
+		if !strings.Contains(readme, command) {
+			t.Errorf("README.md does not name %q", command)
+		}
+	}
+	for _, r := range house {
+		if name, is := strings.CutPrefix(r.name, "internal/"); is && !regexp.MustCompile(`(?m)\b`+regexp.QuoteMeta(filepath.Base(name))+`\b`).MatchString(readme) {
+			t.Errorf("README.md does not name %s", r.name)
+		}
+	}
+}
+
+func TestThePageOfSettingsNamesThemAll(t *testing.T) {
+	page := pages(t)["docs/ops/configuration.md"]
+	for _, key := range setting.Keys() {
+		if !strings.Contains(page, "`"+key+"`") {
+			t.Errorf("docs/ops/configuration.md does not name the setting %q", key)
+		}
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	found := 0
+	for page, text := range pages(t) {
+		for _, l := range link.FindAllStringSubmatch(text, -1) {
+			found++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), l[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no link was found in any page")
+	}
+}
