@@ -226,7 +226,7 @@ func TestShots(t *testing.T) {
 	}
 	tap("1", "1")
 	b.until(`document.querySelector(".handset:nth-of-type(1) .theirs")`)
-	tap("1", "3")
+	b.do(chromedp.Focus(chromedp.CSS(".handset [name=text]")), chromedp.KeyEvent("vir=50 num=0639980090"+kb.Enter))
 	asks("1")
 	tap("1", "1")
 	b.until(`document.querySelector(".handset:nth-of-type(2) .theirs")`)
@@ -239,7 +239,7 @@ func TestShots(t *testing.T) {
 		b.do(screen, chromedp.Sleep(time.Second))
 		b.shoot(folder, name)
 	}
-	b.do(screen(1280, 790, "light"), chromedp.Sleep(time.Second))
+	b.do(screen(1280, 950, "light"), chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`), chromedp.Sleep(time.Second))
 	b.save(folder, "readme", chromedp.CaptureScreenshot())
 }
 

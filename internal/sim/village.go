@@ -155,9 +155,18 @@ func settle(ctx context.Context, tx *store.Tx, set *setting.Settings) error {
 	accounts, members := map[string]ledger.AccountID{}, map[string]*member.Member{}
 	everybody := villagers()
 	for _, v := range everybody {
-		if members[v.name], err = v.move(ctx, tx, set); err != nil {
+		m, err := v.move(ctx, tx, set)
+		if err != nil {
 			return fmt.Errorf("%s: %w", v.name, err)
 		}
+		if members[v.name] = m; v.admin {
+			continue
+		}
+		a, err := tx.AccountOf(ctx, m.ID, set.Currency())
+		if err != nil {
+			return err
+		}
+		accounts[v.name] = a.ID
 	}
 	slices.SortStableFunc(everybody, func(a, b villager) int { return b.days - a.days })
 	for _, v := range everybody {
@@ -165,13 +174,8 @@ func settle(ctx context.Context, tx *store.Tx, set *setting.Settings) error {
 			continue
 		}
 		m := members[v.name]
-		a, err := tx.AccountOf(ctx, m.ID, set.Currency())
-		if err != nil {
-			return err
-		}
-		accounts[v.name] = a.ID
 		o := &order.Order{Kind: order.Credit, Payee: int64(m.ID), Amount: setting.Whole(v.earned, set.Currency()), Secret: order.Secret{Memo: v.reason}}
-		if err := record(ctx, tx, o, m, emission.ID, a.ID, ledger.Credit, tx.Now().AddDate(0, 0, -v.days)); err != nil {
+		if err := record(ctx, tx, o, m, emission.ID, accounts[v.name], ledger.Credit, ago(tx, v.days)); err != nil {
 			return err
 		}
 	}
@@ -181,7 +185,7 @@ func settle(ctx context.Context, tx *store.Tx, set *setting.Settings) error {
 			Kind: order.Pay, Owner: int64(from.ID), Payer: int64(from.ID), Payee: int64(to.ID),
 			Amount: setting.Whole(d.amount, set.Currency()), Secret: order.Secret{Memo: d.memo},
 		}
-		if err := record(ctx, tx, o, from, accounts[d.from], accounts[d.to], ledger.Payment, tx.Now().AddDate(0, 0, -d.days)); err != nil {
+		if err := record(ctx, tx, o, from, accounts[d.from], accounts[d.to], ledger.Payment, ago(tx, d.days)); err != nil {
 			return err
 		}
 	}
@@ -207,6 +211,11 @@ func (v villager) move(ctx context.Context, tx *store.Tx, set *setting.Settings)
 		return nil, err
 	}
 	return m, tx.TakeNick(ctx, m, v.name, time.Time{})
+}
+
+// ago returns a moment some days ago, not each day the same.
+func ago(tx *store.Tx, days int) time.Time {
+	return tx.Now().AddDate(0, 0, -days).Add(-time.Duration(days*47%180) * time.Minute)
 }
 
 // record posts a transfer of the past as it would have been posted then.
