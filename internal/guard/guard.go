@@ -64,7 +64,8 @@ type Payment struct {
 	PayeeRecent  bool  // no account, or opened less than 30 days ago
 	PayeeUnknown bool  // no account
 	PaidBefore   bool  // this payer paid this payee before
-	PaidFirstDay int64 // paid to this payee today, if the first payment was today
+	FirstToday   bool  // and the first time was today
+	PaidFirstDay int64 // paid to this payee today, if so
 
 	OutIn10Min   int   // payments out in the last 10 minutes
 	NearLimit24h int   // payments of 90 to 100 % of a limit in 24 hours
@@ -79,7 +80,7 @@ type Limits struct{ Max, Day, FirstMax, FirstWarn int64 }
 // Refusal returns the key of the reply if a limit forbids p, "" if none does.
 // Rules VEL2 and NEW2.
 func (l Limits) Refusal(p Payment) string {
-	firstDay := p.PayeeRecent && (!p.PaidBefore || p.PaidFirstDay > 0)
+	firstDay := p.PayeeRecent && (!p.PaidBefore || p.FirstToday || p.PaidFirstDay > 0)
 	switch {
 	case p.Amount > l.Max || p.Amount > l.Day-p.Today:
 		return "max"

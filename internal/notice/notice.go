@@ -171,7 +171,7 @@ func (v *Voice) render(language, word, key string, f Fields) (string, error) {
 		}
 		all[name] = text
 		if a, ok := value.(money.Amount); ok && f["u"] == nil {
-			all["u"] = v.set.UnitOf(a.Currency()).Symbol
+			maps.Copy(all, unitFields(v.set.UnitOf(a.Currency()), ""))
 		}
 	}
 	return v.book.Render(language, key, all, word)

@@ -65,16 +65,24 @@ func (d *Desk) CeilingLeft(ctx context.Context, tx *store.Tx, admin *member.Memb
 	if err != nil {
 		return money.Amount{}, err
 	}
-	return money.New(max(admin.Ceiling-used.Minor(), 0), c), nil
+	// The ceiling is kept in the smallest units of the first unit.
+	whole := admin.Ceiling / setting.Whole(1, d.Set.Currency()).Minor()
+	if c == d.Set.Currency() {
+		return money.New(max(admin.Ceiling-used.Minor(), 0), c), nil
+	}
+	return money.New(max(setting.Whole(whole, c).Minor()-used.Minor(), 0), c), nil
 }
 
 func (d *Desk) confirmCredit(ctx context.Context, tx *store.Tx, o *order.Order, admin *member.Member) error {
-	paused, err := tx.Paused(ctx)
+	if err := d.MayPay(ctx, tx, admin); err != nil {
+		return err
+	}
+	payee, err := d.payee(ctx, tx, o)
 	if err != nil {
 		return err
 	}
-	if !paused.IsZero() {
-		return notice.Refuse("pause", nil)
+	if payee != nil && !payee.Payable() {
+		return notice.Refuse("gele.dest", notice.Fields{"who": Called(payee, o.Secret.Typed)})
 	}
 	left, err := d.CeilingLeft(ctx, tx, admin, o.Amount.Currency())
 	if err != nil {
@@ -85,7 +93,7 @@ func (d *Desk) confirmCredit(ctx context.Context, tx *store.Tx, o *order.Order, 
 		if err := tx.SaveOrder(ctx, o); err != nil {
 			return err
 		}
-		return d.Voice.Answer(ctx, tx, admin, "admin.plafond", notice.Fields{"amt": o.Amount, "bal": left, "who": o.Secret.Typed, "ref": o.Ref})
+		return d.Voice.Answer(ctx, tx, admin, "admin.plafond", notice.Fields{"amt": o.Amount, "bal": left, "who": d.called(payee, o), "ref": o.Ref})
 	}
 	return d.credit(ctx, tx, o, admin, orderKey(o))
 }
@@ -161,22 +169,14 @@ func (d *Desk) credit(ctx context.Context, tx *store.Tx, o *order.Order, admin *
 // night, or waiting for a new number to say yes.
 func (d *Desk) settleCredit(ctx context.Context, tx *store.Tx, o *order.Order, payee *member.Member) error {
 	o.State = order.Done
-	night := d.night(tx.Now()) && d.Set.Rules == setting.Act && o.Owner != 0
+	night := d.heldAtNight(o, tx.Now())
 	switch {
 	case payee.State == member.New:
 		o.State, o.Due = order.Waiting, tx.Now().Add(d.Set.UnacceptedReminder)
 	case night:
-		o.State, o.Due = order.Waiting, tx.Now().Add(nightHold)
-		h := ledger.Hold{Account: 0, Placed: o.Amount, For: o.Transaction, Expires: o.Due}
-		to, err := tx.AccountOf(ctx, payee.ID, o.Amount.Currency())
-		if err != nil {
+		if err := d.holdNight(ctx, tx, o, payee, tx.Now().Add(nightHold)); err != nil {
 			return err
 		}
-		h.Account = to.ID
-		if err := ledger.Place(ctx, tx, &h); err != nil {
-			return err
-		}
-		o.Hold = h.ID
 	}
 	if err := tx.SaveOrder(ctx, o); err != nil {
 		return err
@@ -194,6 +194,25 @@ func (d *Desk) settleCredit(ctx context.Context, tx *store.Tx, o *order.Order, p
 		return nil
 	}
 	return d.announceCredit(ctx, tx, o, payee)
+}
+
+// heldAtNight reports whether a credit of a moment falls under rule ADM2.
+func (d *Desk) heldAtNight(o *order.Order, at time.Time) bool {
+	return d.night(at) && d.Set.Rules == setting.Act && o.Owner != 0
+}
+
+// holdNight sets a posted credit aside until a time.
+func (d *Desk) holdNight(ctx context.Context, tx *store.Tx, o *order.Order, payee *member.Member, till time.Time) error {
+	to, err := tx.AccountOf(ctx, payee.ID, o.Amount.Currency())
+	if err != nil {
+		return err
+	}
+	h := ledger.Hold{Account: to.ID, Placed: o.Amount, For: o.Transaction, Expires: till}
+	if err := ledger.Place(ctx, tx, &h); err != nil {
+		return err
+	}
+	o.State, o.Due, o.Hold = order.Waiting, till, h.ID
+	return tx.SaveOrder(ctx, o)
 }
 
 func (d *Desk) night(t time.Time) bool {

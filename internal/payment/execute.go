@@ -174,7 +174,7 @@ func (d *Desk) tellPaid(ctx context.Context, tx *store.Tx, o *order.Order, payer
 	f := notice.Fields{"amt": o.Amount, "bal": left, "ref": o.Ref, "who": Called(payee, o.Secret.Typed), "ph": payee.Number.Masked()}
 	key := "debit"
 	if payee.State == member.New {
-		key, f["phf"] = "debit.nouveau", payee.Number.National()
+		key, f["phf"] = "debit.nouveau", full(payee)
 	}
 	if err := d.Voice.Receipt(ctx, tx, payer, key, f); err != nil {
 		return err
@@ -196,6 +196,13 @@ func (d *Desk) Release(ctx context.Context, tx *store.Tx, o *order.Order) error 
 	if o.State != order.Held {
 		return fmt.Errorf("order %s: %w", o.Ref, ErrNotWaiting)
 	}
+	payee, err := d.payee(ctx, tx, o)
+	if err != nil {
+		return err
+	}
+	if err := d.stillMay(ctx, tx, o, payee); err != nil {
+		return err
+	}
 	if o.Kind == order.Credit {
 		return d.credit(ctx, tx, o, nil, orderKey(o))
 	}
@@ -203,11 +210,32 @@ func (d *Desk) Release(ctx context.Context, tx *store.Tx, o *order.Order) error 
 	if err != nil {
 		return err
 	}
-	payee, err := d.payee(ctx, tx, o)
+	if payer.Frozen() {
+		return notice.Refuse("gele", notice.Fields{"d": notice.Day(payer.BlockedSince())})
+	}
+	return d.move(ctx, tx, o, payer, payee)
+}
+
+// stillMay refuses what came to forbid a payment while it was held.
+func (d *Desk) stillMay(ctx context.Context, tx *store.Tx, o *order.Order, payee *member.Member) error {
+	paused, err := tx.Paused(ctx)
 	if err != nil {
 		return err
 	}
-	return d.move(ctx, tx, o, payer, payee)
+	if !paused.IsZero() {
+		return notice.Refuse("pause", nil)
+	}
+	if payee != nil && !payee.Payable() {
+		return notice.Refuse("gele.dest", notice.Fields{"who": Called(payee, o.Secret.Typed)})
+	}
+	if payee != nil || o.PayeeNumber().IsZero() {
+		return nil
+	}
+	refused, err := tx.HasRefused(ctx, o.PayeeNumber())
+	if err == nil && refused {
+		err = notice.Refuse("num.refuse", nil)
+	}
+	return err
 }
 
 // Reject ends a payment or a credit that was held: nothing is debited.
@@ -274,6 +302,9 @@ func (d *Desk) confirmClose(ctx context.Context, tx *store.Tx, o *order.Order, m
 		return err
 	}
 	if err := d.endOpen(ctx, tx, m); err != nil {
+		return err
+	}
+	if err := d.cancelHeld(ctx, tx, m); err != nil {
 		return err
 	}
 	bye := notice.Former(m)

@@ -13,39 +13,53 @@ import (
 
 // Accept makes a member of a number that was given money: all gifts are hers.
 func (d *Desk) Accept(ctx context.Context, tx *store.Tx, m *member.Member) error {
-	gifts, err := tx.GiftsFor(ctx, m.ID, maxGifts)
+	err := d.eachGift(ctx, tx, m, func(g *order.Order) error {
+		if till := g.Paid.Add(nightHold); g.Kind == order.Credit && d.heldAtNight(g, g.Paid) && tx.Now().Before(till) {
+			return d.holdNight(ctx, tx, g, m, till)
+		}
+		g.State, g.Ended, g.Due = order.Done, tx.Now(), time.Time{}
+		return tx.SaveOrder(ctx, g)
+	})
 	if err != nil {
 		return err
 	}
-	for _, g := range gifts {
-		g.State, g.Ended, g.Due = order.Done, tx.Now(), time.Time{}
-		if err := tx.SaveOrder(ctx, g); err != nil {
+	m.State = member.Active
+	return tx.SaveMember(ctx, m)
+}
+
+// eachGift does something with every gift that waits for a number's yes. It
+// must end that waiting, so that some are left less each time.
+func (d *Desk) eachGift(ctx context.Context, tx *store.Tx, m *member.Member, do func(*order.Order) error) error {
+	for {
+		gifts, err := tx.GiftsFor(ctx, m.ID, maxGifts)
+		if err != nil || len(gifts) == 0 {
 			return err
 		}
+		for _, g := range gifts {
+			if err := do(g); err != nil {
+				return err
+			}
+		}
 	}
-	m.State = member.Active
-	return nil
 }
 
 // RefuseGifts gives every gift back at once, forgets the number, and keeps a
 // fingerprint so as never to write to it again.
 func (d *Desk) RefuseGifts(ctx context.Context, tx *store.Tx, m *member.Member) error {
-	gifts, err := tx.GiftsFor(ctx, m.ID, maxGifts)
+	var who any
+	err := d.eachGift(ctx, tx, m, func(g *order.Order) (err error) {
+		if who == nil {
+			if who, err = d.giverName(ctx, tx, g); err != nil {
+				return err
+			}
+		}
+		return d.returnGift(ctx, tx, g, m, order.Refused)
+	})
 	if err != nil {
 		return err
 	}
-	var who any = d.Set.Association
-	for i, g := range gifts {
-		if g.Payer != 0 && i == 0 {
-			payer, err := tx.Member(ctx, member.ID(g.Payer))
-			if err != nil {
-				return err
-			}
-			who = Called(payer, "")
-		}
-		if err := d.returnGift(ctx, tx, g, m, order.Refused); err != nil {
-			return err
-		}
+	if who == nil {
+		who = d.Set.Association
 	}
 	if err := tx.Refuse(ctx, m.Number); err != nil {
 		return err
@@ -55,6 +69,18 @@ func (d *Desk) RefuseGifts(ctx context.Context, tx *store.Tx, m *member.Member) 
 		return err
 	}
 	return d.Voice.Stranger(ctx, tx, former, "refus.nouveau", notice.Fields{"who": who})
+}
+
+// giverName names who gave a gift.
+func (d *Desk) giverName(ctx context.Context, tx *store.Tx, g *order.Order) (any, error) {
+	if g.Payer == 0 {
+		return d.Set.Association, nil
+	}
+	payer, err := tx.Member(ctx, member.ID(g.Payer))
+	if err != nil {
+		return nil, err
+	}
+	return Called(payer, ""), nil
 }
 
 // forget erases a number that did not become a member; an administrator's
@@ -81,13 +107,9 @@ func (d *Desk) Remind(ctx context.Context, tx *store.Tx, m *member.Member) error
 }
 
 func (d *Desk) remindOf(ctx context.Context, tx *store.Tx, g *order.Order, m *member.Member) error {
-	var who any = d.Set.Association
-	if g.Payer != 0 {
-		payer, err := tx.Member(ctx, member.ID(g.Payer))
-		if err != nil {
-			return err
-		}
-		who = Called(payer, "")
+	who, err := d.giverName(ctx, tx, g)
+	if err != nil {
+		return err
 	}
 	left := g.Paid.Add(d.Set.Unaccepted).Sub(tx.Now())
 	days := int((left + dayLong - 1) / dayLong)
@@ -154,6 +176,10 @@ func (d *Desk) giftWaits(ctx context.Context, tx *store.Tx, o *order.Order) erro
 	if err != nil {
 		return err
 	}
+	if m.State != member.New { // what was accepted is never taken back by time
+		o.State, o.Due = order.Done, time.Time{}
+		return tx.SaveOrder(ctx, o)
+	}
 	if end := o.Paid.Add(d.Set.Unaccepted); tx.Now().Before(end) {
 		o.Due = end
 		if err := tx.SaveOrder(ctx, o); err != nil || m.Muted {
@@ -176,6 +202,16 @@ func (d *Desk) giftWaits(ctx context.Context, tx *store.Tx, o *order.Order) erro
 func (d *Desk) Renumber(ctx context.Context, tx *store.Tx, m *member.Member, o *order.Order) error {
 	o.Kind, o.State, o.Owner, o.Asked = order.Renumber, order.Waiting, int64(m.ID), int64(m.ID)
 	o.Amount, o.Due = setZero(d), tx.Now().Add(d.Set.NumberWait)
+	before, err := tx.OpenOf(ctx, m.ID, order.Renumber, maxQuestions)
+	if err != nil {
+		return err
+	}
+	for _, q := range before { // one at a time, so that one NON stops it
+		q.State, q.Ended, q.Due = order.Cancelled, tx.Now(), time.Time{}
+		if err := tx.SaveOrder(ctx, q); err != nil {
+			return err
+		}
+	}
 	if err := tx.InsertOrder(ctx, o, m); err != nil {
 		return err
 	}

@@ -42,7 +42,9 @@ func (d *Desk) judge(ctx context.Context, tx *store.Tx, o *order.Order, payer, p
 		return p, err
 	}
 	if key := d.limits(o.Amount.Currency()).Refusal(p); key != "" {
-		return p, notice.Refuse(key, notice.Fields{"who": d.called(payee, o)})
+		f := notice.Unit(d.Set.UnitOf(o.Amount.Currency()))
+		f["who"] = d.called(payee, o)
+		return p, notice.Refuse(key, f)
 	}
 	if err := d.looked(ctx, tx, payer, payee, p.PaidBefore); err != nil {
 		return p, err
@@ -78,13 +80,13 @@ func (d *Desk) recall(ctx context.Context, tx *store.Tx, p *guard.Payment, o *or
 	if payee == nil {
 		return nil
 	}
-	pair, err := tx.Paid(ctx, payer.ID, payee.ID, midnight)
+	pair, err := tx.Paid(ctx, payer.ID, payee.ID, o.Amount.Currency(), midnight)
 	if err != nil {
 		return err
 	}
 	p.PaidBefore = !pair.First.IsZero()
 	if p.PaidBefore && !pair.First.Before(midnight) {
-		p.PaidFirstDay = pair.Today
+		p.FirstToday, p.PaidFirstDay = true, pair.Today
 	}
 	return nil
 }

@@ -60,6 +60,14 @@ func (d *Desk) MayPay(ctx context.Context, tx *store.Tx, m *member.Member) error
 			return err
 		}
 		return notice.Refuse("pause", nil)
+	}
+	return d.MayAct(ctx, tx, m)
+}
+
+// MayAct refuses who may not move money whatever the service does: the account
+// is frozen, or locked after wrong codes.
+func (d *Desk) MayAct(ctx context.Context, tx *store.Tx, m *member.Member) error {
+	switch {
 	case m.Frozen():
 		return notice.Refuse("gele", notice.Fields{"d": notice.Day(m.BlockedSince())})
 	case m.LockedTill.After(tx.Now()):
@@ -253,7 +261,8 @@ func (d *Desk) CloseOrder(ctx context.Context, tx *store.Tx, m *member.Member) e
 	return d.open(ctx, tx, o, m, d.Set.CodeTTL, open)
 }
 
-// CancelOwn cancels what a member has ordered and not confirmed yet.
+// CancelOwn cancels what a member has ordered and that is not paid yet: orders
+// that wait for their code, and payments that a rule holds.
 func (d *Desk) CancelOwn(ctx context.Context, tx *store.Tx, m *member.Member) error {
 	open, err := d.Questions(ctx, tx, m)
 	if err != nil {
@@ -268,7 +277,23 @@ func (d *Desk) CancelOwn(ctx context.Context, tx *store.Tx, m *member.Member) er
 			return err
 		}
 	}
-	return nil
+	return d.cancelHeld(ctx, tx, m)
+}
+
+// cancelHeld cancels the payments of a member that a rule holds.
+func (d *Desk) cancelHeld(ctx context.Context, tx *store.Tx, m *member.Member) error {
+	for {
+		held, err := tx.HeldOf(ctx, m.ID, maxQuestions)
+		if err != nil || len(held) == 0 {
+			return err
+		}
+		for _, q := range held {
+			q.State, q.Ended = order.Cancelled, tx.Now()
+			if err := tx.SaveOrder(ctx, q); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // write writes a new order with a code that no other question of the same
@@ -366,7 +391,7 @@ func (d *Desk) Fields(ctx context.Context, tx *store.Tx, o *order.Order) (notice
 	}
 	f["who"], f["ph"] = Called(m, o.Secret.Typed), m.Number.Masked()
 	if !m.Number.IsZero() {
-		f["phf"] = m.Number.National()
+		f["phf"] = full(m)
 	}
 	return f, nil
 }
@@ -378,6 +403,15 @@ func Called(m *member.Member, typed string) any {
 		return notice.Phrase{Key: "compte.efface"}
 	}
 	return notice.Name(m, typed)
+}
+
+// full names somebody without account to who pays: the number, which the payer
+// typed, but never behind a pseudo.
+func full(m *member.Member) string {
+	if m.Nick != "" {
+		return m.Nick
+	}
+	return m.Number.National()
 }
 
 // Questions returns the questions of a member that are open, or were until a

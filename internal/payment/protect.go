@@ -224,6 +224,9 @@ func (d *Desk) Undo(ctx context.Context, tx *store.Tx, t ledger.Transaction, fra
 	if err != nil {
 		return none, err
 	}
+	if to == taker { // who gave it has left, and it went to the pot
+		return none, ErrNotUndone
+	}
 	if err := tx.InsertOrder(ctx, o, nil); err != nil {
 		return none, err
 	}
@@ -299,7 +302,26 @@ func (d *Desk) tellCorrection(ctx context.Context, tx *store.Tx, account ledger.
 	if fraud {
 		key = "correction"
 	}
-	return d.Voice.Receipt(ctx, tx, m, key, notice.Fields{"sgn": sign, "amt": o.Amount, "ref": t.Ref, "d": notice.Day(t.At), "bal": balance})
+	f := notice.Fields{"sgn": sign, "amt": o.Amount, "ref": t.Ref, "d": notice.Day(t.At), "bal": balance}
+	gone, err := d.nothingLeft(ctx, tx, m)
+	if err != nil || !gone {
+		return errors.Join(err, d.Voice.Receipt(ctx, tx, m, key, f))
+	}
+	former := notice.Former(m)
+	if err := d.forget(ctx, tx, m); err != nil {
+		return err
+	}
+	return d.Voice.Stranger(ctx, tx, former, key, f)
+}
+
+// nothingLeft reports whether a number that has not said yes has nothing any
+// more that it could say yes to.
+func (d *Desk) nothingLeft(ctx context.Context, tx *store.Tx, m *member.Member) (bool, error) {
+	if m.State != member.New {
+		return false, nil
+	}
+	gifts, err := tx.GiftsFor(ctx, m.ID, 1)
+	return len(gifts) == 0, err
 }
 
 // Keep ends a dispute in favour of the payee: what was held is hers again.

@@ -3,6 +3,7 @@ package payment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"maillon/internal/ledger"
@@ -18,6 +19,7 @@ const (
 	refusalsWindow  = 7 * dayLong
 	refusalsLock    = 30 * dayLong
 	guessesAllowed  = 20 // rule COD2: wrong codes an hour, all accounts
+	guessesADay     = 10 // wrong codes a day of one account, however many questions they answer
 	wrongCodes      = "wrong"
 )
 
@@ -43,7 +45,7 @@ func (d *Desk) Request(ctx context.Context, tx *store.Tx, asker, asked *member.M
 	if len(mine) >= d.Set.OpenRequests {
 		return notice.Refuse("demande.max", notice.Fields{"n": d.Set.OpenRequests})
 	}
-	pair, err := tx.Paid(ctx, asker.ID, asked.ID, tx.Now())
+	pair, err := tx.Paid(ctx, asker.ID, asked.ID, o.Amount.Currency(), tx.Now())
 	if err != nil {
 		return err
 	}
@@ -142,11 +144,11 @@ func (d *Desk) takeGiftBack(ctx context.Context, tx *store.Tx, payer, payee *mem
 		return err
 	}
 	f := notice.Fields{"who": Called(payer, ""), "amt": gift.Amount}
-	if len(rest) > 0 || payee.Role != "" {
+	if len(rest) > 0 {
 		return d.Voice.Answer(ctx, tx, payee, "repris", f)
 	}
 	former := notice.Former(payee)
-	if err := tx.Erase(ctx, payee, tx.Now()); err != nil {
+	if err := d.forget(ctx, tx, payee); err != nil {
 		return err
 	}
 	return d.Voice.Stranger(ctx, tx, former, "repris", f)
@@ -173,6 +175,9 @@ func (d *Desk) returnGift(ctx context.Context, tx *store.Tx, gift *order.Order, 
 	if err := d.postReturn(ctx, tx, back, from.ID, to, ledger.Return); err != nil {
 		return err
 	}
+	if err := d.endAbout(ctx, tx, back); err != nil {
+		return err
+	}
 	gift.State, gift.Ended, gift.Due = end, tx.Now(), time.Time{}
 	if err := tx.SaveOrder(ctx, gift); err != nil || payer == nil {
 		return err
@@ -182,7 +187,7 @@ func (d *Desk) returnGift(ctx context.Context, tx *store.Tx, gift *order.Order, 
 		return err
 	}
 	return d.Voice.Receipt(ctx, tx, payer, "rendu.auto", notice.Fields{
-		"phf": payee.Number.National(), "amt": gift.Amount, "bal": balance, "ref": back.Ref,
+		"phf": full(payee), "amt": gift.Amount, "bal": balance, "ref": back.Ref,
 	})
 }
 
@@ -420,7 +425,11 @@ func (d *Desk) WrongCode(ctx context.Context, tx *store.Tx, o *order.Order, m *m
 			return err
 		}
 	}
-	if left := d.Set.Tries - o.Tries; left > 0 {
+	today, err := tx.Count(ctx, fmt.Sprintf("wrong:%d", m.ID), d.Set.Midnight(tx.Now()))
+	if err != nil {
+		return err
+	}
+	if left := d.Set.Tries - o.Tries; left > 0 && today < max(guessesADay, d.Set.Tries) {
 		if err := tx.SaveOrder(ctx, o); err != nil {
 			return err
 		}

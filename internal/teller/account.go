@@ -43,7 +43,10 @@ func (k *talk) balance(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return k.answerBalance(ctx, "solde.attente", f)
+		if f["bal"], err = k.desk.Balance(ctx, k.tx, k.from, q.Amount.Currency()); err != nil {
+			return err
+		}
+		return k.answer(ctx, "solde.attente", f)
 	}
 	f := notice.Fields{}
 	last, err := k.movements(ctx, 0, 1)

@@ -35,6 +35,20 @@ func (k *talk) adminVerb() (func(context.Context) error, bool) {
 	return nil, false
 }
 
+// stillMay reports whether the role allows what a code confirms.
+func (k *talk) stillMay(kind order.Kind) bool {
+	role := k.from.Role
+	switch kind {
+	case order.Credit:
+		return role.MayCredit()
+	case order.Freeze, order.Unfreeze:
+		return role.MayFreeze()
+	case order.Pause:
+		return role.MayPause()
+	}
+	return true
+}
+
 // credit asks for the code that credits a member.
 func (k *talk) credit(ctx context.Context) error {
 	if err := k.desk.MayPay(ctx, k.tx, k.from); err != nil {
@@ -55,6 +69,11 @@ func (k *talk) credit(ctx context.Context) error {
 
 // freeze asks for the code that blocks or unblocks the payments of a member.
 func (k *talk) freeze(ctx context.Context, kind order.Kind, question string) error {
+	if kind == order.Unfreeze { // who is blocked does not unblock himself
+		if err := k.desk.MayAct(ctx, k.tx, k.from); err != nil {
+			return err
+		}
+	}
 	m, err := k.byNick(ctx, k.command.Who)
 	if err != nil {
 		return err

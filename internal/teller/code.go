@@ -81,6 +81,18 @@ func (k *talk) confirmed(ctx context.Context, q *order.Order) error {
 }
 
 func (k *talk) execute(ctx context.Context, q *order.Order) error {
+	if !k.stillMay(q.Kind) { // the role ended since it was asked
+		q.State, q.Ended = order.Cancelled, k.tx.Now()
+		if err := k.tx.SaveOrder(ctx, q); err != nil {
+			return err
+		}
+		return notice.Refuse("incompris", nil)
+	}
+	if q.Kind == order.Unfreeze {
+		if err := k.desk.MayAct(ctx, k.tx, k.from); err != nil {
+			return err
+		}
+	}
 	switch q.Kind {
 	case order.Freeze, order.Unfreeze, order.Pause:
 		return k.administer(ctx, q)

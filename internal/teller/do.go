@@ -43,6 +43,15 @@ func (k *talk) doVerb(ctx context.Context) error {
 
 // doNew answers a number that was given money and has not accepted it yet.
 func (k *talk) doNew(ctx context.Context) error {
+	asked, err := k.administers(ctx)
+	switch {
+	case err != nil:
+		return err
+	case asked && k.missed != nil:
+		return k.misunderstood(ctx)
+	case asked:
+		return k.doVerb(ctx)
+	}
 	if word := k.aloneWord(); word != "" {
 		k.command = grammar.Command{Verb: grammar.Nick, Nick: word, Plain: word}
 		k.missed = nil
@@ -60,6 +69,20 @@ func (k *talk) doNew(ctx context.Context) error {
 		return k.desk.Remind(ctx, k.tx, k.from)
 	}
 	return k.doVerb(ctx)
+}
+
+// administers reports whether the text answers what an administrator was asked:
+// nobody can keep a phone from it by giving money to its number.
+func (k *talk) administers(ctx context.Context) (bool, error) {
+	verb := k.command.Verb
+	if k.missed != nil {
+		verb = k.missed.Verb
+	}
+	if k.from.Role == "" || verb != grammar.Yes && verb != grammar.No {
+		return false, nil
+	}
+	open, err := k.openQuestions(ctx)
+	return len(open) > 0, err
 }
 
 // aloneWord returns the one unknown word that a new number sent, which is its
