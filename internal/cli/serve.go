@@ -30,6 +30,8 @@ const (
 	closeTime  = 5 * time.Second // for requests at the end
 	healthTime = 3 * time.Second
 	maxConns   = 512
+	readyTime  = 2 * time.Second // for the phones to be up
+	readyStep  = 5 * time.Millisecond
 )
 
 // healthFor is how long an answer about health holds: whoever asks more often
@@ -84,8 +86,7 @@ func (c *serveCommand) Run(ctx context.Context, io *Streams) (err error) {
 	if address.Addr().IsLoopback() && gateways.virtual != nil {
 		run.show()
 	}
-	run.greet(io, config, village)
-	return run.run(ctx)
+	return run.run(ctx, func() { run.greet(io, config, village) })
 }
 
 // address finds where to listen, and refuses where others can reach, unless
@@ -216,7 +217,8 @@ func (r *running) greet(io *Streams, config Config, village sim.Presence) {
 }
 
 // run serves until ctx ends: then HTTP stops, then the messages, then the books.
-func (r *running) run(ctx context.Context) error {
+// It calls ready once what comes in is taken.
+func (r *running) run(ctx context.Context, ready func()) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	web := &http.Server{
@@ -230,11 +232,6 @@ func (r *running) run(ctx context.Context) error {
 	failed := make(chan error, 3)
 	var all sync.WaitGroup
 	all.Go(func() {
-		if err := web.Serve(r.listener); !errors.Is(err, http.ErrServerClosed) {
-			failed <- fmt.Errorf("serve: %w", err)
-		}
-	})
-	all.Go(func() {
 		if err := r.server.Run(working); err != nil {
 			failed <- err
 		}
@@ -247,6 +244,13 @@ func (r *running) run(ctx context.Context) error {
 	if r.page != nil {
 		all.Go(func() { r.village.Run(working, r.page) })
 	}
+	r.await(ctx)
+	all.Go(func() {
+		if err := web.Serve(r.listener); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("serve: %w", err)
+		}
+	})
+	ready()
 	var err error
 	select {
 	case <-ctx.Done():
@@ -260,7 +264,22 @@ func (r *running) run(ctx context.Context) error {
 	}
 	stopWorking()
 	all.Wait()
+	close(failed)
+	for e := range failed {
+		err = errors.Join(err, e)
+	}
 	return err
+}
+
+// await returns when the phones take what is written on them; the other side of
+// other gateways may be away, and is not waited for.
+func (r *running) await(ctx context.Context) {
+	for waited := time.Duration(0); waited < readyTime && ctx.Err() == nil; waited += readyStep {
+		if r.gateways.virtual == nil || r.gateways.virtual.Health().Up {
+			return
+		}
+		time.Sleep(readyStep)
+	}
 }
 
 func (r *running) routes() http.Handler {
