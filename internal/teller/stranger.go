@@ -13,14 +13,17 @@ import (
 	"maillon/internal/store"
 )
 
-// lostAnswers bounds what one stranger is answered a day about lost phones, so
-// that a borrowed phone can protect an account and no robot costs much.
-const lostAnswers = 10
+// What strangers are answered a day about lost phones, one of them and all
+// together: a borrowed phone can protect an account, and no robot costs much.
+const lostAnswers, lostAnswersInAll = 10, 100
 
-// stranger answers a number without account: once a day that it has none, and
-// whoever has lost a phone.
+// stranger answers a mobile number without account: once a day that it has
+// none, and whoever has lost a phone.
 func (t *Teller) stranger(ctx context.Context, tx *store.Tx, h hearing) error {
 	now, n := tx.Now(), h.number
+	if !n.Mobile() { // nobody reads an SMS there, and some numbers are dear
+		return nil
+	}
 	v, err := tx.Visitor(ctx, n.E164())
 	if err != nil || v.FloodTill.After(now) {
 		return err
@@ -75,8 +78,12 @@ func (t *Teller) mayAnswerAny(ctx context.Context, tx *store.Tx) (bool, error) {
 }
 
 func (t *Teller) strangerLost(ctx context.Context, tx *store.Tx, to notice.Stranger, c grammar.Command) error {
-	n, err := tx.Count(ctx, tx.StrangerTally("lost:"+to.Number.E164()), t.set.Midnight(tx.Now()))
+	today := t.set.Midnight(tx.Now())
+	n, err := tx.Count(ctx, tx.StrangerTally("lost:"+to.Number.E164()), today)
 	if err != nil || n > lostAnswers {
+		return err
+	}
+	if n, err = tx.Count(ctx, "strangers.lost", today); err != nil || n > lostAnswersInAll {
 		return err
 	}
 	m, err := tx.MemberByNick(ctx, c.Who)

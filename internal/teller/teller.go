@@ -230,6 +230,10 @@ func (k *talk) answerBalance(ctx context.Context, key string, f notice.Fields) e
 	return k.answer(ctx, key, all)
 }
 
+// floodsADay bounds what one member is answered in a day, in times the flood
+// limit: a robot that is slower than that limit is not answered for ever.
+const floodsADay = 30
+
 // flooded counts this SMS against the flood limit, and reports whether that
 // was the answer, or silence is.
 func (k *talk) flooded(ctx context.Context) (bool, error) {
@@ -237,12 +241,36 @@ func (k *talk) flooded(ctx context.Context) (bool, error) {
 	if m.FloodTill.After(now) {
 		return true, nil
 	}
-	n, err := k.tx.HeardSince(ctx, m.ID, now.Add(-k.set.Flood.In))
-	if err != nil || n <= k.set.Flood.N {
+	till, err := k.floodTill(ctx)
+	if err != nil || till.IsZero() {
 		return false, err
 	}
-	m.FloodTill = now.Add(k.set.Flood.Pause)
-	return true, k.answer(ctx, "trop", notice.Fields{"n": int(k.set.Flood.Pause / time.Minute)})
+	m.FloodTill = till
+	return true, k.answer(ctx, "trop", notice.Fields{"n": int(till.Sub(now) / time.Minute)})
+}
+
+// floodTill returns until when there shall be silence: an hour after too many
+// SMS in a minute, until midnight after too many in a day; zero if there were
+// not too many.
+func (k *talk) floodTill(ctx context.Context) (time.Time, error) {
+	now, flood := k.tx.Now(), k.set.Flood
+	lately, today := now.Add(-flood.In), k.set.Midnight(now)
+	since := today
+	if lately.Before(since) {
+		since = lately
+	}
+	n, err := k.tx.HeardSince(ctx, k.from.ID, since)
+	if err != nil || n <= flood.N { // as almost always: nothing else need be counted
+		return time.Time{}, err
+	}
+	if n > floodsADay*flood.N {
+		return k.set.Midnight(today.Add(36 * time.Hour)), nil
+	}
+	n, err = k.tx.HeardSince(ctx, k.from.ID, lately)
+	if err != nil || n <= flood.N {
+		return time.Time{}, err
+	}
+	return now.Add(flood.Pause), nil
 }
 
 // dormant reports whether the number may have been given to somebody else since
