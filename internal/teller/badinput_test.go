@@ -48,15 +48,22 @@ type office struct {
 	key  int
 }
 
-func newOffice(t testing.TB, confirm string) *office {
+func newOffice(t testing.TB) *office {
+	t.Helper()
+	return newOfficeWith(t, nil)
+}
+
+func newOfficeWith(t testing.TB, settings map[string]string) *office {
 	t.Helper()
 	book, err := phrase.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}
 	set := setting.Default()
-	if err := set.Set("confirm", confirm); err != nil {
-		t.Fatal(err)
+	for key, value := range settings {
+		if err := set.Set(key, value); err != nil {
+			t.Fatal(err)
+		}
 	}
 	lines := []courier.Line{{Name: "own", Gateway: virtual.New("own"), Number: ownLine}} // nobody runs it: what is sent stays in the outbox
 	s, err := server.Open(context.Background(), server.Config{Path: store.Memory, Secret: store.Secret{1}, Settings: set, Book: book, Lines: lines})
@@ -219,7 +226,7 @@ func TestAnythingThatAMemberSends(t *testing.T) {
 		"a sender with blanks":       {sms.Incoming{From: "06 39 98 00 01", Text: "solde"}, "Solde: 100 m."},
 	} {
 		t.Run(what, func(t *testing.T) {
-			o := newOffice(t, "always")
+			o := newOffice(t)
 			defer o.close()
 			if test.in.From == "" {
 				test.in.From = yann
@@ -247,7 +254,7 @@ func TestAnythingThatAMemberSends(t *testing.T) {
 
 // Some senders are never answered: nobody is there, or answering costs.
 func TestSendersThatAreNotAnswered(t *testing.T) {
-	o := newOffice(t, "always")
+	o := newOffice(t)
 	defer o.close()
 	for what, from := range map[string]string{
 		"letters": "INFO", "letters and digits": "Free2Mail", "a short code": "36000", "a long short code": "3669912", "nothing": "",
@@ -294,7 +301,7 @@ func TestTwoRobotsDoNotTalkForEver(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := newOffice(t, "always")
+				o := newOffice(t)
 				defer o.close()
 				for hour, n := range o.robot(yann, 3*time.Second, 3, says) {
 					if n > 20 {
@@ -304,7 +311,7 @@ func TestTwoRobotsDoNotTalkForEver(t *testing.T) {
 				o.untouched()
 			})
 			synctest.Test(t, func(t *testing.T) {
-				o := newOffice(t, "always")
+				o := newOffice(t)
 				defer o.close()
 				sum := 0
 				for _, n := range o.robot(yann, 25*time.Second, 24, says) { // parts of two local days
@@ -330,7 +337,7 @@ func TestAFloodOfStrangers(t *testing.T) {
 	for what, text := range map[string]string{"greets": "bonjour", "pays": "vir 5 @lena", "says nothing": "", "asks for help": "aide"} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := newOffice(t, "always")
+				o := newOffice(t)
 				defer o.close()
 				time.Sleep(12 * time.Hour) // to noon: the day of the association is not that of the clock
 				for day := range 2 {
@@ -357,7 +364,7 @@ func TestAFloodOfStrangers(t *testing.T) {
 // One who has lost a phone borrows another; a thousand numbers that say so are
 // a robot.
 func TestAFloodOfLostPhones(t *testing.T) {
-	o := newOffice(t, "always")
+	o := newOffice(t)
 	defer o.close()
 	n := 0
 	for i := range 1000 {
@@ -400,7 +407,7 @@ func TestAnythingThatComesByWebhook(t *testing.T) {
 	senders := []string{yann, "INFO", "36000", ownLine, nobody, "0899123456", "\x00", strings.Repeat("9", 1000)}
 	for name, post := range map[string]func(o *office) func(id, from, body string) int{"kannel": byKannel, "twilio": byTwilio} {
 		t.Run(name, func(t *testing.T) {
-			o := newOffice(t, "always")
+			o := newOffice(t)
 			t.Cleanup(o.close)
 			call := post(o)
 			id := 0
@@ -468,6 +475,9 @@ func byTwilio(o *office) func(id, from, body string) int {
 	}
 }
 
+// textsOfOffice is how many texts one office gets when fuzzing.
+const textsOfOffice = 500
+
 // FuzzReceive sends any text from any sender, from a member and from a stranger:
 // it is never an error, no money moves without its code, and what is sent fits
 // one SMS.
@@ -479,9 +489,19 @@ func FuzzReceive(f *testing.F) {
 		f.Add(yann, text, false)
 		f.Add("INFO", text, true)
 	}
+	// An office for each text would spend all the time on opening it; what was
+	// sent before is only another way to begin.
+	var o *office
+	used := 0
 	f.Fuzz(func(t *testing.T, from, text string, media bool) {
-		o := newOffice(t, "always")
-		defer o.close()
+		if o == nil || used%textsOfOffice == 0 {
+			if o != nil {
+				o.close()
+			}
+			o = newOfficeWith(t, map[string]string{"flood": "1000000/min", "stranger": "1000/day/number,1000000/day"})
+		}
+		used++
+		o.t = t
 		for _, from := range []string{from, yann, nobody} {
 			if outs := o.receive(sms.Incoming{From: from, Text: text, Media: media}); len(outs) > 2 {
 				t.Errorf("answered %d times", len(outs))
