@@ -73,9 +73,14 @@ func (d *Desk) transfer(ctx context.Context, tx *store.Tx, o *order.Order, payer
 		if err := tx.SaveOrder(ctx, o); err != nil {
 			return err
 		}
-		return d.Voice.Answer(ctx, tx, payer, "verification", notice.Fields{"amt": o.Amount, "who": d.called(payee, o), "ref": o.Ref})
+		return d.verifying(ctx, tx, payer, payee, o)
 	}
 	return d.move(ctx, tx, o, payer, payee)
+}
+
+// verifying tells a payer that somebody looks at the payment first.
+func (d *Desk) verifying(ctx context.Context, tx *store.Tx, payer, payee *member.Member, o *order.Order) error {
+	return d.Voice.Answer(ctx, tx, payer, "verification", notice.Fields{"amt": o.Amount, "who": d.called(payee, o), "ref": o.Ref})
 }
 
 // move is transfer once no rule is left to ask.

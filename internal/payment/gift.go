@@ -241,10 +241,9 @@ func (d *Desk) renumber(ctx context.Context, tx *store.Tx, o *order.Order) error
 	if err := tx.SaveOrder(ctx, o); err != nil {
 		return err
 	}
-	const doubt = 30 * dayLong
 	m.Number, m.Line, m.SeenAt = number, "", tx.Now()
 	m.FrozenAt, m.FrozenBy, m.LostAt, m.LockedTill = time.Time{}, "", time.Time{}, time.Time{}
-	m.DoubtTill = tx.Now().Add(doubt)
+	m.DoubtTill = tx.Now().Add(Doubt)
 	if err := tx.SaveMember(ctx, m); err != nil {
 		return err
 	}

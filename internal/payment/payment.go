@@ -32,6 +32,10 @@ const (
 
 const dayLong = 24 * time.Hour
 
+// Doubt is how long large payments ask for a card cell after a change of
+// number or a lost phone.
+const Doubt = 30 * dayLong
+
 // A Desk executes orders for one association.
 type Desk struct {
 	Voice    *notice.Voice
@@ -128,6 +132,9 @@ func (d *Desk) Pay(ctx context.Context, tx *store.Tx, payer, payee *member.Membe
 		return err
 	}
 	if o.Question == "" {
+		if again, err := d.heldAlready(ctx, tx, payer, payee, o); again || err != nil {
+			return err
+		}
 		if err := tx.InsertOrder(ctx, o, payer); err != nil {
 			return err
 		}
@@ -155,6 +162,21 @@ func (d *Desk) met(ctx context.Context, tx *store.Tx, m *member.Member, open []*
 			return true, err
 		}
 		return true, d.Voice.Answer(ctx, tx, m, "conflit", nil)
+	}
+	return false, nil
+}
+
+// heldAlready looks for the same order, held a moment ago by a rule: a text that
+// a gateway repeats asks for nothing more. It reports whether that was the answer.
+func (d *Desk) heldAlready(ctx context.Context, tx *store.Tx, payer, payee *member.Member, o *order.Order) (bool, error) {
+	held, err := tx.HeldOf(ctx, payer.ID, maxQuestions)
+	if err != nil {
+		return false, err
+	}
+	for _, q := range held {
+		if q.Same(o) && tx.Now().Sub(q.Created) < d.Set.Repeat {
+			return true, d.verifying(ctx, tx, payer, payee, q)
+		}
 	}
 	return false, nil
 }

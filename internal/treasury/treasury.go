@@ -164,6 +164,9 @@ func (t *Treasury) Unfreeze(ctx context.Context, tx *store.Tx, by string, m *mem
 	if !m.Frozen() && !m.LockedTill.After(tx.Now()) {
 		return nil
 	}
+	if !m.LostAt.IsZero() { // the phone is back, or its SIM is another
+		m.DoubtTill = tx.Now().Add(payment.Doubt)
+	}
 	m.FrozenAt, m.FrozenBy, m.LostAt, m.LockedTill = time.Time{}, "", time.Time{}, time.Time{}
 	m.SeenAt = tx.Now()
 	if err := tx.SaveMember(ctx, m); err != nil {
