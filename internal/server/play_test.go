@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -375,12 +374,10 @@ func (p *play) keptQuiet(log string) {
 	}
 	secrets := append(slices.Clone(p.hidden), p.texts...)
 	for _, name := range []string{"yann", "atelier", "malo"} {
-		secrets = append(secrets, strings.TrimPrefix(story.Phones()[name].National(), "0"), strings.TrimPrefix(story.Phones()[name].E164(), "+33"))
+		secrets = append(secrets, strings.TrimPrefix(story.Phones()[name].E164(), "+33"))
 	}
-	for value := range maps.Values(p.drawn) {
-		if code.MatchString(value) {
-			secrets = append(secrets, value, strings.ReplaceAll(value, " ", ""))
-		}
+	for _, drawn := range code.FindAllString(strings.Join(p.texts, "\n"), -1) {
+		secrets = append(secrets, drawn, strings.ReplaceAll(drawn, " ", ""))
 	}
 	shown := append(strings.Split(log, "\n"), p.wire.seen()...)
 	for _, s := range secrets {

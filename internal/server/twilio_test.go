@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,12 +71,15 @@ func twilioConfig(api string) twilio.Config {
 // provider is Twilio as its documentation describes what it says by HTTP.
 type provider struct {
 	t       *testing.T
-	reach   string // where the server listens in truth
-	deaf    bool   // no SMS reaches the server by webhook
+	deaf    bool // no SMS reaches the server by webhook
+	silent  bool // the list has nothing that comes in
 	calling sync.WaitGroup
 
-	mu   sync.Mutex // held for list
-	list []resource // the newest last
+	reported atomic.Int64 // messages of the server of which it knows that they are delivered
+
+	mu    sync.Mutex // held for what follows
+	reach string     // where the server listens in truth
+	list  []resource // the newest last
 }
 
 // A resource is a message as the list shows it.
@@ -103,6 +107,19 @@ func (p *provider) all() []resource {
 	return slices.Clone(p.list)
 }
 
+// moves tells where the server is now.
+func (p *provider) moves(reach string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reach = reach
+}
+
+func (p *provider) address() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reach
+}
+
 // ServeHTTP is the REST interface.
 func (p *provider) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	user, password, _ := r.BasicAuth()
@@ -111,7 +128,8 @@ func (p *provider) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method == http.MethodGet {
-		found := slices.DeleteFunc(p.all(), func(m resource) bool { return m.To != r.URL.Query().Get("To") })
+		to := r.URL.Query().Get("To")
+		found := slices.DeleteFunc(p.all(), func(m resource) bool { return m.To != to || p.silent && m.Direction == "inbound" })
 		slices.Reverse(found)
 		_ = json.NewEncoder(rw).Encode(map[string]any{"messages": found})
 		return
@@ -123,7 +141,10 @@ func (p *provider) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	m := p.add(resource{From: r.PostForm.Get("From"), To: r.PostForm.Get("To"), Body: r.PostForm.Get("Body"), Direction: "outbound-api"})
 	target := strings.TrimPrefix(r.PostForm.Get("StatusCallback"), public)
 	p.webhook(target, url.Values{"MessageSid": {m.SID}, "MessageStatus": {"sent"}}) // sooner than the answer
-	p.calling.Go(func() { p.webhook(target, url.Values{"MessageSid": {m.SID}, "MessageStatus": {"delivered"}}) })
+	p.calling.Go(func() {
+		p.webhook(target, url.Values{"MessageSid": {m.SID}, "MessageStatus": {"delivered"}})
+		p.reported.Add(1)
+	})
 	rw.WriteHeader(http.StatusCreated)
 	_ = json.NewEncoder(rw).Encode(m)
 }
@@ -160,7 +181,7 @@ func (p *provider) webhook(target string, params url.Values) {
 
 // request signs a webhook by Twilio's documented algorithm.
 func (p *provider) request(target string, params url.Values) (*http.Request, error) {
-	r, err := http.NewRequest(http.MethodPost, p.reach+target, strings.NewReader(params.Encode()))
+	r, err := http.NewRequest(http.MethodPost, p.address()+target, strings.NewReader(params.Encode()))
 	if err != nil {
 		return nil, err
 	}
