@@ -310,8 +310,10 @@ func TestReportsHaveTheirStates(t *testing.T) {
 func TestAKannelThatIsDownIsBusy(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	g, err := kannel.New(kannel.Config{Name: "k", SendSMSURL: server.URL, Username: "u",
-		Password: sms.NewSecret("p"), InPassword: sms.NewSecret("i")})
+	g, err := kannel.New(kannel.Config{
+		Name: "k", SendSMSURL: server.URL, Username: "u",
+		Password: sms.NewSecret("p"), InPassword: sms.NewSecret("i"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,8 +327,10 @@ func TestAKannelThatIsDownIsBusy(t *testing.T) {
 }
 
 func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
-	good := kannel.Config{Name: "k", SendSMSURL: "http://127.0.0.1:13013/cgi-bin/sendsms", Username: "u",
-		Password: sms.NewSecret("p"), InPassword: sms.NewSecret("i"), PublicURL: "http://127.0.0.1:8080"}
+	good := kannel.Config{
+		Name: "k", SendSMSURL: "http://127.0.0.1:13013/cgi-bin/sendsms", Username: "u",
+		Password: sms.NewSecret("p"), InPassword: sms.NewSecret("i"), PublicURL: "http://127.0.0.1:8080",
+	}
 	if _, err := kannel.New(good); err != nil {
 		t.Fatal(err)
 	}
@@ -359,8 +363,10 @@ func FuzzIn(f *testing.F) {
 	f.Add("2", "LaPoste", "text/plain; charset=\"UTF-16BE\"", "2", "050003010201", "", []byte("\x00R\xd8"))
 	f.Add("3", "", ";", "1", "06050413881388", "never", []byte{})
 	f.Fuzz(func(t *testing.T, id, from, contentType, coding, udh, at string, body []byte) {
-		g, err := kannel.New(kannel.Config{Name: "k", SendSMSURL: "http://127.0.0.1:1", Username: "u",
-			Password: sms.NewSecret("p"), InPassword: sms.NewSecret(inPassword)})
+		g, err := kannel.New(kannel.Config{
+			Name: "k", SendSMSURL: "http://127.0.0.1:1", Username: "u",
+			Password: sms.NewSecret("p"), InPassword: sms.NewSecret(inPassword),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -371,6 +377,38 @@ func FuzzIn(f *testing.F) {
 			"X-Kannel-Udh": {udh}, "X-Kannel-Time": {at},
 		}, body)
 		smstest.CheckIncoming(t, in)
+	})
+}
+
+// Whatever stands in the query of a report, what is passed on is a state of ours
+// and a name that may be one.
+func FuzzReport(f *testing.F) {
+	f.Add("id=m1&st=1")
+	f.Add("id=m1&st=31&st=2&id=")
+	f.Add("st=%zz;id=\xff&id=m1&st=16")
+	f.Fuzz(func(t *testing.T, query string) {
+		g, err := kannel.New(kannel.Config{
+			Name: "k", SendSMSURL: "http://127.0.0.1:1", Username: "u",
+			Password: sms.NewSecret("p"), InPassword: sms.NewSecret(inPassword),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		box := &smsbox{t: t, gateway: g}
+		in := box.start()
+		r := httptest.NewRequest(http.MethodGet, "/gateway/k/report", nil)
+		r.URL.RawQuery = query
+		r.SetBasicAuth("kannel", inPassword)
+		w := httptest.NewRecorder()
+		g.Handler().ServeHTTP(w, r)
+		if w.Body.Len() > 0 || w.Code != http.StatusOK && w.Code != http.StatusBadRequest {
+			t.Errorf("report?%q is answered %d %q", query, w.Code, w.Body)
+		}
+		for _, r := range in.Reports() {
+			if r.Gateway != "k" || r.ID == "" || len(r.ID) > 128 || r.State < sms.Accepted || r.State > sms.Failed {
+				t.Errorf("report?%q was passed on as %+v", query, r)
+			}
+		}
 	})
 }
 
