@@ -28,7 +28,7 @@ const (
 	killsByItself = 3  // in go test ./...
 	killsAtMost   = 50 // until what is broken must have been noticed
 
-	leastLoad, mostLoad = 5 * time.Millisecond, 400 * time.Millisecond
+	leastLoad, mostLoad = 5 * time.Millisecond, 300 * time.Millisecond
 	killsEarly          = 10 // percent: before the server is ready, within this time
 	mostEarly           = 60 * time.Millisecond
 	verifyEvery         = 100 // kills between two whole verifications
@@ -233,6 +233,10 @@ func (n *network) live(t *testing.T, folder, broken string) {
 		time.Sleep(rand.N(mostEarly))
 	} else {
 		n.await(t, l, patienceStart, func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.ready })
+		if rand.IntN(2) == 0 { // in the midst of work, however slow the machine is
+			acked := n.acked()
+			n.await(t, l, patienceStart, func() bool { n.wait(beat); return n.acked() > acked })
+		}
 		n.wait(leastLoad + rand.N(mostLoad-leastLoad))
 	}
 	if err := l.command.Process.Kill(); err != nil {
@@ -241,6 +245,12 @@ func (n *network) live(t *testing.T, folder, broken string) {
 	_ = n.buried(l)
 	n.deaths = append(n.deaths, &death{born: born, at: time.Now()})
 	n.count.kills++
+}
+
+func (n *network) acked() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.count.acked
 }
 
 // wait lets a time pass, in which phones lose their patience.

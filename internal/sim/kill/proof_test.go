@@ -206,10 +206,12 @@ func count(letters []*letter) (acked int) {
 }
 
 func (n *network) lose(format string, args ...any) { n.count.lost++; n.fault("lost: "+format, args...) }
+
 func (n *network) double(format string, args ...any) {
 	n.count.doubled++
 	n.fault("doubled: "+format, args...)
 }
+
 func (n *network) halve(format string, args ...any) {
 	n.count.half++
 	n.fault("half: "+format, args...)
