@@ -169,8 +169,10 @@ func (p *provider) write(from sms.Number, text string) {
 // take gets an SMS from a telephone, and returns what is told of it.
 func (p *provider) take(from sms.Number, text string) url.Values {
 	m := p.add(resource{From: from.E164(), To: story.ServerNumber().E164(), Body: text, Direction: "inbound"})
-	return url.Values{"MessageSid": {m.SID}, "AccountSid": {account}, "From": {m.From}, "To": {m.To}, "Body": {m.Body},
-		"NumSegments": {"1"}, "NumMedia": {"0"}}
+	return url.Values{
+		"MessageSid": {m.SID}, "AccountSid": {account}, "From": {m.From}, "To": {m.To}, "Body": {m.Body},
+		"NumSegments": {"1"}, "NumMedia": {"0"},
+	}
 }
 
 func (p *provider) webhook(target string, params url.Values) {
