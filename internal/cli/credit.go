@@ -252,7 +252,7 @@ func (b *creditBatch) understand(ctx context.Context, tx *store.Tx, l creditLine
 func (b *creditBatch) stranger(ctx context.Context, tx *store.Tx, who string) (n sms.Number, fault string, err error) {
 	n, err = b.mobile(who)
 	if err != nil {
-		return n, fmt.Sprintf("%q is neither a pseudo that somebody has nor a mobile number", who), nil
+		return n, fmt.Sprintf("%q is neither a pseudo that somebody has nor a mobile number", who), nil //nolint:nilerr // a fault of the file, not ours
 	}
 	refused, err := tx.HasRefused(ctx, n)
 	if err != nil {

@@ -3,10 +3,11 @@ package cli
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	"math/big"
 	"time"
 
 	"maillon/internal/ledger"
@@ -91,6 +92,19 @@ type exportAccount struct {
 	name  string // for people: the label, or the pseudo where that is wanted
 }
 
+// shuffle puts members into an order that nobody can guess.
+func shuffle(all []member.ID) error {
+	for i := len(all) - 1; i > 0; i-- {
+		n, err := rand.Int(rand.Reader, big.NewInt(int64(i+1)))
+		if err != nil {
+			return err
+		}
+		j := n.Int64()
+		all[i], all[j] = all[j], all[i]
+	}
+	return nil
+}
+
 // nameAccounts gives every account its names. Anonymous ones are numbered in an
 // order that is drawn anew for each export, so that two cannot be put together.
 func (e *exporter) nameAccounts(ctx context.Context) error {
@@ -106,7 +120,9 @@ func (e *exporter) nameAccounts(ctx context.Context) error {
 		return err
 	}
 	number := map[member.ID]int{}
-	rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	if err := shuffle(order); err != nil {
+		return err
+	}
 	for _, id := range order {
 		if _, ok := number[id]; !ok {
 			number[id] = len(number) + 1

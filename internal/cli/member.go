@@ -286,7 +286,11 @@ func (c memberShow) Run(ctx context.Context, io *Streams) error {
 			name string
 			at   time.Time
 		}{
-			{"opened", m.OpenedAt}, {"last SMS", m.SeenAt}, {"frozen", m.FrozenAt}, {"lost", m.LostAt}, {"locked until", m.LockedTill},
+			{"opened", m.OpenedAt},
+			{"last SMS", m.SeenAt},
+			{"frozen", m.FrozenAt},
+			{"lost", m.LostAt},
+			{"locked until", m.LockedTill},
 			{"card proved", m.ProvedAt},
 		} {
 			line(t.name, b.showTime(t.at))

@@ -51,9 +51,15 @@ func TestAReportMovesAMessageForwardOnly(t *testing.T) {
 		answer  error
 		want    string
 	}{
-		{"d", nil, store.Delivered}, {"f", nil, store.Failed}, {"a", nil, store.Accepted},
-		{"dfa", nil, store.Delivered}, {"fda", nil, store.Failed}, {"ad", nil, store.Delivered},
-		{"d", errors.New("no answer"), store.Delivered}, {"a", errors.New("no answer"), store.Accepted}, {"f", errors.New("no answer"), store.Failed},
+		{"d", nil, store.Delivered},
+		{"f", nil, store.Failed},
+		{"a", nil, store.Accepted},
+		{"dfa", nil, store.Delivered},
+		{"fda", nil, store.Failed},
+		{"ad", nil, store.Delivered},
+		{"d", errors.New("no answer"), store.Delivered},
+		{"a", errors.New("no answer"), store.Accepted},
+		{"f", errors.New("no answer"), store.Failed},
 		{"d", sms.ErrRefused, store.Failed},
 	} {
 		in(t, func(t *testing.T, b *bench) {

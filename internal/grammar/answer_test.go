@@ -177,7 +177,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := p.Parse(text)
 		if err != nil {
-			m, ok := err.(*grammar.Misunderstanding)
+			m, ok := errors.AsType[*grammar.Misunderstanding](err)
 			if !ok || m.Key == "" || utf8.RuneCountInString(m.Typed) > 20 {
 				t.Fatalf("%q: %+v", text, err)
 			}

@@ -42,7 +42,7 @@ func (c Command) String() string {
 	if c.Guessed {
 		n.field("guessed", "yes")
 	}
-	return n.Builder.String()
+	return n.String()
 }
 
 // Notation returns m in the notation of grammar.tsv.

@@ -12,9 +12,13 @@ func TestEachRoleMayWhatTheOneBelowMay(t *testing.T) {
 		role                           member.Role
 		freeze, credit, reverse, pause bool
 	}{
-		{"", false, false, false, false}, {member.Reader, false, false, false, false}, {member.Auditor, false, false, false, false},
-		{member.FrontDesk, true, false, false, false}, {member.Cashier, true, true, false, false},
-		{member.Treasurer, true, true, true, false}, {member.Admin, true, true, true, true},
+		{"", false, false, false, false},
+		{member.Reader, false, false, false, false},
+		{member.Auditor, false, false, false, false},
+		{member.FrontDesk, true, false, false, false},
+		{member.Cashier, true, true, false, false},
+		{member.Treasurer, true, true, true, false},
+		{member.Admin, true, true, true, true},
 	} {
 		if r := c.role; r.MayFreeze() != c.freeze || r.MayCredit() != c.credit || r.MayReverse() != c.reverse || r.MayPause() != c.pause {
 			t.Errorf("%q may freeze %v, credit %v, reverse %v, pause %v", r, r.MayFreeze(), r.MayCredit(), r.MayReverse(), r.MayPause())

@@ -76,8 +76,17 @@ func TestAmountsAreWritten(t *testing.T) {
 		decimals uint8
 		want     string
 	}{
-		{0, 0, "0"}, {50, 0, "50"}, {-50, 0, "-50"}, {0, 2, "0.00"}, {5, 2, "0.05"}, {-5, 2, "-0.05"}, {1250, 2, "12.50"}, {-1250, 2, "-12.50"},
-		{1, 6, "0.000001"}, {math.MinInt64, 0, "-9223372036854775808"}, {math.MinInt64, 6, "-9223372036854.775808"},
+		{0, 0, "0"},
+		{50, 0, "50"},
+		{-50, 0, "-50"},
+		{0, 2, "0.00"},
+		{5, 2, "0.05"},
+		{-5, 2, "-0.05"},
+		{1250, 2, "12.50"},
+		{-1250, 2, "-12.50"},
+		{1, 6, "0.000001"},
+		{math.MinInt64, 0, "-9223372036854775808"},
+		{math.MinInt64, 6, "-9223372036854.775808"},
 	} {
 		a := money.New(c.minor, money.Currency{Code: "X", Decimals: c.decimals})
 		if a.Plain() != c.want || a.String() != c.want+" X" {
@@ -106,8 +115,15 @@ func TestDecimalsAreRead(t *testing.T) {
 		text, want   string
 		below, above int64
 	}{
-		{"50", "50", 50, 50}, {"0", "0", 0, 0}, {"007", "7", 7, 7}, {"12.5", "12.5", 12, 13}, {"12.50", "12.5", 12, 13}, {"12.00", "12", 12, 12},
-		{"0.5", "0.5", 0, 1}, {"2.05", "2.05", 2, 3}, {"999999999999999", "999999999999999", 999999999999999, 999999999999999},
+		{"50", "50", 50, 50},
+		{"0", "0", 0, 0},
+		{"007", "7", 7, 7},
+		{"12.5", "12.5", 12, 13},
+		{"12.50", "12.5", 12, 13},
+		{"12.00", "12", 12, 12},
+		{"0.5", "0.5", 0, 1},
+		{"2.05", "2.05", 2, 3},
+		{"999999999999999", "999999999999999", 999999999999999, 999999999999999},
 	} {
 		d, err := money.ParseDecimal(c.text)
 		if err != nil || d.String() != c.want {
@@ -135,7 +151,10 @@ func TestADecimalMustFitItsCurrency(t *testing.T) {
 		currency money.Currency
 		want     error
 	}{
-		{"12.5", maillon, money.ErrDecimals}, {"12.50", heure, nil}, {"12.505", heure, money.ErrDecimals}, {"12.0", maillon, nil},
+		{"12.5", maillon, money.ErrDecimals},
+		{"12.50", heure, nil},
+		{"12.505", heure, money.ErrDecimals},
+		{"12.0", maillon, nil},
 		{"999999999999999", money.Currency{Code: "X", Decimals: money.MaxDecimals}, money.ErrOverflow},
 	} {
 		d, err := money.ParseDecimal(c.text)

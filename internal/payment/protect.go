@@ -155,7 +155,7 @@ func noCardCell(id member.ID) string {
 // Prove checks a cell of the code card. It reports whether it is right; if
 // not, the refusal says how many tries are left.
 func (d *Desk) Prove(ctx context.Context, tx *store.Tx, m *member.Member, cell string) (bool, error) {
-	c, err := tx.Card(ctx, m)
+	_, err := tx.Card(ctx, m)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, notice.Refuse("carte.faux", notice.Fields{"cell": noCardCell(m.ID), "n": 0})
 	}
@@ -166,7 +166,8 @@ func (d *Desk) Prove(ctx context.Context, tx *store.Tx, m *member.Member, cell s
 	if err != nil {
 		return false, err
 	}
-	if c, err = tx.Card(ctx, m); err != nil {
+	c, err := tx.Card(ctx, m)
+	if err != nil {
 		return false, err
 	}
 	if c.LockedTill.After(tx.Now()) {

@@ -80,8 +80,13 @@ func TestThePageShowsPhonesAndLedger(t *testing.T) {
 func TestItSpeaksTheLanguageOfItsReader(t *testing.T) {
 	v := newVillage(t, phones.Options{})
 	for _, test := range []struct{ path, accept, want string }{
-		{"/", "", "fr"}, {"/", "de-DE, *;q=0.1", "fr"}, {"/", "\x00", "fr"}, {"/", "en-GB,en;q=0.9,fr;q=0.8", "en"},
-		{"/?lang=en", "fr", "en"}, {"/?lang=fr", "en", "fr"}, {"/?lang=xx", "en", "en"},
+		{"/", "", "fr"},
+		{"/", "de-DE, *;q=0.1", "fr"},
+		{"/", "\x00", "fr"},
+		{"/", "en-GB,en;q=0.9,fr;q=0.8", "en"},
+		{"/?lang=en", "fr", "en"},
+		{"/?lang=fr", "en", "fr"},
+		{"/?lang=xx", "en", "en"},
 	} {
 		if page := v.get(test.path, "Accept-Language", test.accept).Body.String(); !strings.Contains(page, `<html lang="`+test.want+`">`) {
 			t.Errorf("%s, Accept-Language %q: not in %q", test.path, test.accept, test.want)

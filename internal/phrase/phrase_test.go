@@ -112,10 +112,25 @@ func TestVerbsAreThoseOfTheSpecification(t *testing.T) {
 func TestKeysReachEverySlot(t *testing.T) {
 	b := load(t)
 	for _, c := range []struct{ language, slot, word string }{
-		{"fr", "pay", "vir"}, {"fr", "ask", "demande"}, {"fr", "number", "num"}, {"fr", "number", "tel"}, {"fr", "to", "à"},
-		{"fr", "to", "pour"}, {"fr", "memo", "motif"}, {"fr", "amount", "montant"}, {"fr", "nick", "pseudo"}, {"fr", "code", "code"},
-		{"fr", "ref", "ref"}, {"en", "pay", "pay"}, {"en", "ask", "ask"}, {"en", "to", "to"}, {"en", "amount", "amount"},
-		{"en", "memo", "note"}, {"en", "nick", "nick"}, {"en", "code", "code"}, {"en", "ref", "ref"},
+		{"fr", "pay", "vir"},
+		{"fr", "ask", "demande"},
+		{"fr", "number", "num"},
+		{"fr", "number", "tel"},
+		{"fr", "to", "à"},
+		{"fr", "to", "pour"},
+		{"fr", "memo", "motif"},
+		{"fr", "amount", "montant"},
+		{"fr", "nick", "pseudo"},
+		{"fr", "code", "code"},
+		{"fr", "ref", "ref"},
+		{"en", "pay", "pay"},
+		{"en", "ask", "ask"},
+		{"en", "to", "to"},
+		{"en", "amount", "amount"},
+		{"en", "memo", "note"},
+		{"en", "nick", "nick"},
+		{"en", "code", "code"},
+		{"en", "ref", "ref"},
 	} {
 		if words := b.Words(c.language).Keys[c.slot]; !slices.Contains(words, c.word) {
 			t.Errorf("%s: %s = %q, without %s=", c.language, c.slot, words, c.word)
@@ -142,8 +157,16 @@ func TestNumbersAndDates(t *testing.T) {
 		minor    int64
 		want     string
 	}{
-		{"fr", 1250, "12,50"}, {"en", 1250, "12.50"}, {"br", 1250, "12,50"}, {"us", 1205, "12.05"},
-		{"fr", 1200, "12"}, {"fr", 0, "0"}, {"fr", 5, "0,05"}, {"fr", -1250, "-12,50"}, {"fr", 123456700, "1234567"}, {"zz", 1250, "12,50"},
+		{"fr", 1250, "12,50"},
+		{"en", 1250, "12.50"},
+		{"br", 1250, "12,50"},
+		{"us", 1205, "12.05"},
+		{"fr", 1200, "12"},
+		{"fr", 0, "0"},
+		{"fr", 5, "0,05"},
+		{"fr", -1250, "-12,50"},
+		{"fr", 123456700, "1234567"},
+		{"zz", 1250, "12,50"},
 	} {
 		if got := b.Amount(c.language, money.New(c.minor, heure)); got != c.want {
 			t.Errorf("Amount(%s, %d) = %q, want %q", c.language, c.minor, got, c.want)

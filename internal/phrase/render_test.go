@@ -22,17 +22,21 @@ func TestRenderSaysWhatTheStoriesSay(t *testing.T) {
 		word, want          string
 	}{
 		{
-			"balance without movement", "fr", "solde", phrase.Fields{"bal": "50", "u": "m", "who": ""}, "",
+			"balance without movement", "fr", "solde",
+			phrase.Fields{"bal": "50", "u": "m", "who": ""},
+			"",
 			"Solde: 50 m. AIDE = commandes.",
 		},
 		{
 			"balance with the newest", "fr", "solde",
-			phrase.Fields{"bal": "42", "u": "m", "sgn": "+", "amt": "1", "who": "mallory", "d": "28/03"}, "tulipe",
+			phrase.Fields{"bal": "42", "u": "m", "sgn": "+", "amt": "1", "who": "mallory", "d": "28/03"},
+			"tulipe",
 			"tulipe: Solde: 42 m. Dernier: +1 mallory 28/03. AIDE = commandes.",
 		},
 		{
 			"question", "fr", "confirm",
-			phrase.Fields{"amt": "1", "u": "m", "who": "soazig", "ph": "06**56", "code": "173 920", "ttl": "10", "ref": "R1S2"}, "",
+			phrase.Fields{"amt": "1", "u": "m", "who": "soazig", "ph": "06**56", "code": "173 920", "ttl": "10", "ref": "R1S2"},
+			"",
 			"Payer 1 m à soazig (06**56) ? Pour OUI répondre 173 920. Sinon NON. Valable 10 min. Ne donnez ce code à personne. Réf R1S2",
 		},
 		{
@@ -41,7 +45,8 @@ func TestRenderSaysWhatTheStoriesSay(t *testing.T) {
 		},
 		{
 			"credit by the association", "fr", "credit.admin",
-			phrase.Fields{"asso": "Penn Rustin'", "amt": "20", "u": "m", "memo": "atelier vélo", "bal": "40", "ref": "A1B2"}, "",
+			phrase.Fields{"asso": "Penn Rustin'", "amt": "20", "u": "m", "memo": "atelier vélo", "bal": "40", "ref": "A1B2"},
+			"",
 			`Penn Rustin' vous crédite 20 m: "atelier vélo". Nouveau solde 40 m. Réf A1B2`,
 		},
 		{
@@ -49,7 +54,9 @@ func TestRenderSaysWhatTheStoriesSay(t *testing.T) {
 			"28/03 +20 lena / 28/03 -5 yann / Solde 35 m.",
 		},
 		{
-			"English", "en", "num.fixe", phrase.Fields{"num": "0261910012"}, "",
+			"English", "en", "num.fixe",
+			phrase.Fields{"num": "0261910012"},
+			"",
 			"0261910012 is a landline, it cannot read SMS. Use a mobile number (06 or 07) or a @nick.",
 		},
 		{

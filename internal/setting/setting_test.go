@@ -39,8 +39,11 @@ var values = map[string]struct {
 	"new.accounts":        {"4/day", func(s *setting.Settings) any { return s.NewAccounts }, 4, rates},
 	"lookups":             {"6/day,24h", func(s *setting.Settings) any { return []any{s.Lookups, s.LookupsLock} }, []any{6, 24 * time.Hour}, append(rates, "5/day,", "5/day,x", "x,24h")},
 	"stranger":            {"2/day/number,30/day", func(s *setting.Settings) any { return []any{s.Stranger, s.StrangerAll} }, []any{2, 30}, append(rates, "1/day,x", "x,5/day")},
-	"flood": {"20/min,2h", func(s *setting.Settings) any { return s.Flood }, setting.Rate{N: 20, In: time.Minute, Pause: 2 * time.Hour},
-		[]string{"", "0/min", "-1", "x/min", "10/min,", "10/min,x", "x,2h"}},
+	"flood": {
+		"20/min,2h", func(s *setting.Settings) any { return s.Flood },
+		setting.Rate{N: 20, In: time.Minute, Pause: 2 * time.Hour},
+		[]string{"", "0/min", "-1", "x/min", "10/min,", "10/min,x", "x,2h"},
+	},
 	"dormant":       {"60d", func(s *setting.Settings) any { return s.Dormant }, 60 * 24 * time.Hour, durations},
 	"number.wait":   {"3d", func(s *setting.Settings) any { return s.NumberWait }, 3 * 24 * time.Hour, durations},
 	"nick.suffix":   {"56", func(s *setting.Settings) any { return s.NickSuffix }, "56", []string{"", "12345"}},
@@ -159,8 +162,10 @@ func TestTextsOfALanguage(t *testing.T) {
 		texts          map[string]string
 		language, want string
 	}{
-		{map[string]string{"fr": "a", "en": "b"}, "en", "b"}, {map[string]string{"fr": "a", "en": "b"}, "br", "a"},
-		{map[string]string{"": "x", "en": "b"}, "fr", "x"}, {nil, "fr", ""},
+		{map[string]string{"fr": "a", "en": "b"}, "en", "b"},
+		{map[string]string{"fr": "a", "en": "b"}, "br", "a"},
+		{map[string]string{"": "x", "en": "b"}, "fr", "x"},
+		{nil, "fr", ""},
 	} {
 		if got := setting.In(c.texts, c.language); got != c.want {
 			t.Errorf("In(%v, %q) = %q, want %q", c.texts, c.language, got, c.want)

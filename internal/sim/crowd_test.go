@@ -62,12 +62,14 @@ func (c *crowd) text(phone string) string {
 		ref = c.refs[len(c.refs)-1-c.chance.IntN(min(8, len(c.refs)))]
 	}
 	for _, place := range [][2]string{
-		{"@P", "@" + c.pick(c.phones)}, {"T", story.Phones()[c.pick(c.phones)].National()}, {"N", fmt.Sprint(1 + c.chance.IntN(60))},
-		{"C", c.codes[phone]}, {"R", ref}, {"W", c.pick([]string{"zoe", "gaston", "1ena", "ab", "solde", "yann"})},
+		{"@P", "@" + c.pick(c.phones)},
+		{"T", story.Phones()[c.pick(c.phones)].National()},
+		{"N", fmt.Sprint(1 + c.chance.IntN(60))},
+		{"C", c.codes[phone]},
+		{"R", ref},
+		{"W", c.pick([]string{"zoe", "gaston", "1ena", "ab", "solde", "yann"})},
 	} {
-		if strings.Contains(text, place[0]) {
-			text = strings.Replace(text, place[0], place[1], 1)
-		}
+		text = strings.Replace(text, place[0], place[1], 1)
 	}
 	return text
 }
@@ -81,11 +83,20 @@ func (c *crowd) act() story.Deed {
 	who, why := c.pick(c.phones), map[string]string{"motif": "parce que"}
 	number := story.Phones()[c.pick(c.phones)].E164()
 	acts := []story.Act{
-		{Name: "credit", Args: []string{who, "20"}, Attributes: why}, {Name: "reverse", Args: []string{ref}, Attributes: why},
-		{Name: "dispute", Args: []string{ref, "return"}}, {Name: "dispute", Args: []string{ref, "keep"}},
-		{Name: "release", Args: []string{ref}}, {Name: "reject", Args: []string{ref}}, {Name: "freeze", Args: []string{who}},
-		{Name: "unfreeze", Args: []string{who}}, {Name: "unfreeze", Args: []string{who}}, {Name: "renumber", Args: []string{who, number}},
-		{Name: "pause"}, {Name: "resume"}, {Name: "resume"}, {Name: "resume"},
+		{Name: "credit", Args: []string{who, "20"}, Attributes: why},
+		{Name: "reverse", Args: []string{ref}, Attributes: why},
+		{Name: "dispute", Args: []string{ref, "return"}},
+		{Name: "dispute", Args: []string{ref, "keep"}},
+		{Name: "release", Args: []string{ref}},
+		{Name: "reject", Args: []string{ref}},
+		{Name: "freeze", Args: []string{who}},
+		{Name: "unfreeze", Args: []string{who}},
+		{Name: "unfreeze", Args: []string{who}},
+		{Name: "renumber", Args: []string{who, number}},
+		{Name: "pause"},
+		{Name: "resume"},
+		{Name: "resume"},
+		{Name: "resume"},
 	}
 	return story.Deed{Who: c.pick(story.Administrators()), Act: acts[c.chance.IntN(len(acts))]}
 }

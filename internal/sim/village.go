@@ -89,9 +89,15 @@ type deal struct {
 // villageDeals are what was paid before anybody looked, the oldest first.
 func villageDeals() []deal {
 	return []deal{
-		{"yann", "atelier", 12, "selle vélo", 16}, {"erwan", "yann", 6, "covoiturage", 15}, {"lena", "yann", 8, "miel", 12},
-		{"rozenn", "gwen", 5, "", 11}, {"soazig", "lena", 15, "couture", 9}, {"atelier", "gwen", 10, "welding", 8},
-		{"yann", "rozenn", 4, "pain", 5}, {"erwan", "atelier", 9, "chambre à air", 4}, {"yann", "soazig", 7, "oeufs", 3},
+		{"yann", "atelier", 12, "selle vélo", 16},
+		{"erwan", "yann", 6, "covoiturage", 15},
+		{"lena", "yann", 8, "miel", 12},
+		{"rozenn", "gwen", 5, "", 11},
+		{"soazig", "lena", 15, "couture", 9},
+		{"atelier", "gwen", 10, "welding", 8},
+		{"yann", "rozenn", 4, "pain", 5},
+		{"erwan", "atelier", 9, "chambre à air", 4},
+		{"yann", "soazig", 7, "oeufs", 3},
 	}
 }
 

@@ -103,7 +103,6 @@ func TestNothingShowsByAccident(t *testing.T) {
 	type holder struct {
 		Number sms.Number
 		Secret sms.Secret
-		hidden sms.Number
 	}
 	h := holder{Number: number(t, "+33639980012"), Secret: sms.NewSecret("s3cret-639980012")}
 	var out bytes.Buffer

@@ -205,7 +205,7 @@ func (db *DB) next(n int) *request {
 // whole batch is lost.
 func (db *DB) run(ctx context.Context, r *request, h *head) error {
 	if r.err = r.ctx.Err(); r.err != nil {
-		return nil
+		return nil //nolint:nilerr // the request's error, not the batch's
 	}
 	if _, _, err := db.writer.exec(ctx, "SAVEPOINT u"); err != nil {
 		return err

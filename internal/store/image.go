@@ -33,15 +33,20 @@ func (e event) image(at int64) (image, bool) {
 		return e.Member.image(), true
 	case e.Nick != nil:
 		return image{table: "nick", keys: 1, columns: []column{
-			{name: "hash", value: e.Nick.Hash}, {name: "lookalike", value: e.Nick.Lookalike},
-			{name: "member", value: e.Nick.Member}, {name: "free_at", value: e.Nick.Free},
+			{name: "hash", value: e.Nick.Hash},
+			{name: "lookalike", value: e.Nick.Lookalike},
+			{name: "member", value: e.Nick.Member},
+			{name: "free_at", value: e.Nick.Free},
 		}}, true
 	case e.Order != nil:
 		return e.Order.image(), true
 	case e.Card != nil:
 		return image{table: "card", keys: 1, columns: []column{
-			{name: "member", value: e.Card.Member}, {name: "key", value: e.Card.Key}, {name: "sealed", value: e.Card.Sealed},
-			{name: "tries", value: int64(e.Card.Tries)}, {name: "locked_till", value: e.Card.Locked},
+			{name: "member", value: e.Card.Member},
+			{name: "key", value: e.Card.Key},
+			{name: "sealed", value: e.Card.Sealed},
+			{name: "tries", value: int64(e.Card.Tries)},
+			{name: "locked_till", value: e.Card.Locked},
 		}}, true
 	case e.Block != nil:
 		return image{table: "block", keys: 2, ended: e.Block.Ended, columns: []column{
@@ -57,28 +62,58 @@ func (e event) image(at int64) (image, bool) {
 
 func (e *memberEvent) image() image {
 	return image{table: "member", keys: 1, columns: []column{
-		{name: "id", value: e.ID}, {name: "key", value: e.Key}, {name: "state", value: e.State}, {name: "secret", value: e.Secret},
-		{name: "language", value: e.Language, loose: true}, {name: "chosen", value: bit(e.Chosen)}, {name: "muted", value: bit(e.Muted)},
-		{name: "role", value: e.Role}, {name: "ceiling", value: e.Ceiling},
-		{name: "opened_at", value: e.Opened}, {name: "seen_at", value: e.Seen, loose: true},
-		{name: "frozen_at", value: e.Frozen}, {name: "frozen_by", value: e.FrozenBy}, {name: "lost_at", value: e.Lost},
-		{name: "locked_till", value: e.Locked}, {name: "look_till", value: e.Look}, {name: "ask_till", value: e.Ask},
-		{name: "doubt_till", value: e.Doubt}, {name: "proved_at", value: e.Proved},
+		{name: "id", value: e.ID},
+		{name: "key", value: e.Key},
+		{name: "state", value: e.State},
+		{name: "secret", value: e.Secret},
+		{name: "language", value: e.Language, loose: true},
+		{name: "chosen", value: bit(e.Chosen)},
+		{name: "muted", value: bit(e.Muted)},
+		{name: "role", value: e.Role},
+		{name: "ceiling", value: e.Ceiling},
+		{name: "opened_at", value: e.Opened},
+		{name: "seen_at", value: e.Seen, loose: true},
+		{name: "frozen_at", value: e.Frozen},
+		{name: "frozen_by", value: e.FrozenBy},
+		{name: "lost_at", value: e.Lost},
+		{name: "locked_till", value: e.Locked},
+		{name: "look_till", value: e.Look},
+		{name: "ask_till", value: e.Ask},
+		{name: "doubt_till", value: e.Doubt},
+		{name: "proved_at", value: e.Proved},
 	}}
 }
 
 func (e *orderEvent) image() image {
 	return image{table: "orders", keys: 1, columns: []column{
-		{name: "id", value: e.ID}, {name: "ref", value: e.Ref}, {name: "kind", value: e.Kind}, {name: "state", value: e.State},
-		{name: "owner", value: e.Owner}, {name: "asked", value: e.Asked}, {name: "payer", value: e.Payer}, {name: "payee", value: e.Payee},
-		{name: "currency", value: e.Currency}, {name: "decimals", value: int64(e.Decimals)}, {name: "amount", value: e.Amount},
-		{name: "key", value: e.Key}, {name: "secret", value: e.Secret}, {name: "question", value: e.Question},
-		{name: "late", value: int64(0), loose: true}, {name: "nonce", value: []byte(nil), loose: true},
+		{name: "id", value: e.ID},
+		{name: "ref", value: e.Ref},
+		{name: "kind", value: e.Kind},
+		{name: "state", value: e.State},
+		{name: "owner", value: e.Owner},
+		{name: "asked", value: e.Asked},
+		{name: "payer", value: e.Payer},
+		{name: "payee", value: e.Payee},
+		{name: "currency", value: e.Currency},
+		{name: "decimals", value: int64(e.Decimals)},
+		{name: "amount", value: e.Amount},
+		{name: "key", value: e.Key},
+		{name: "secret", value: e.Secret},
+		{name: "question", value: e.Question},
+		{name: "late", value: int64(0), loose: true},
+		{name: "nonce", value: []byte(nil), loose: true},
 		{name: "code_len", value: int64(0), loose: true},
-		{name: "tries", value: int64(0), loose: true}, {name: "warned", value: int64(0), loose: true},
-		{name: "created_at", value: e.Created}, {name: "code_end", value: int64(0), loose: true}, {name: "due_at", value: e.Due},
-		{name: "paid_at", value: e.Paid}, {name: "ended_at", value: e.Ended}, {name: "txn", value: e.Txn},
-		{name: "target", value: e.Target}, {name: "target_ref", value: e.TargetRef}, {name: "hold", value: e.Hold},
+		{name: "tries", value: int64(0), loose: true},
+		{name: "warned", value: int64(0), loose: true},
+		{name: "created_at", value: e.Created},
+		{name: "code_end", value: int64(0), loose: true},
+		{name: "due_at", value: e.Due},
+		{name: "paid_at", value: e.Paid},
+		{name: "ended_at", value: e.Ended},
+		{name: "txn", value: e.Txn},
+		{name: "target", value: e.Target},
+		{name: "target_ref", value: e.TargetRef},
+		{name: "hold", value: e.Hold},
 		{name: "line", value: "", loose: true},
 	}}
 }

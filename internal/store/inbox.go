@@ -20,7 +20,8 @@ const (
 // this is the first time: a repeat is counted, and must do nothing else. What
 // is personal is sealed for the sender, nil for a stranger.
 func (tx *Tx) Receive(ctx context.Context, m sms.Incoming, from *member.Member) (first bool, err error) {
-	key, id := sealKey{}, int64(0)
+	var key sealKey
+	var id int64
 	if from != nil {
 		id = int64(from.ID)
 		key, err = tx.key(ctx, from.Key)

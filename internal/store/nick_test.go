@@ -93,8 +93,13 @@ func TestAPseudoIsNotTakenByALookalike(t *testing.T) {
 		by   member.ID
 		want bool
 	}{
-		{"lulu10", tom.ID, true}, {"1u1u10", tom.ID, true}, {"lulul0", tom.ID, true}, {"lulu1o", tom.ID, true}, {"lulu10", lulu.ID, false},
-		{"lulu11", tom.ID, false}, {"lolo", tom.ID, false},
+		{"lulu10", tom.ID, true},
+		{"1u1u10", tom.ID, true},
+		{"lulul0", tom.ID, true},
+		{"lulu1o", tom.ID, true},
+		{"lulu10", lulu.ID, false},
+		{"lulu11", tom.ID, false},
+		{"lolo", tom.ID, false},
 	} {
 		if got := taken(c.nick, c.by); got != c.want {
 			t.Errorf("NickTaken(%q, member %d) = %v, want %v", c.nick, c.by, got, c.want)

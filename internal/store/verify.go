@@ -145,7 +145,7 @@ func (v *verifier) forward(ctx context.Context, r journalRow) error {
 	events, err := decodeEvents(r.body)
 	if err != nil {
 		v.journalFault(r, "body cannot be read")
-		return nil
+		return nil //nolint:nilerr // a fault was noted
 	}
 	for _, e := range events {
 		if err := v.replay(ctx, r, e); err != nil {
@@ -245,8 +245,13 @@ func (v *verifier) compareTxn(e *txnEvent, at int64) error {
 		return nil
 	}
 	v.compare(name, []pair{
-		{"ref", got.ref, e.Ref}, {"key", got.key, e.Key}, {"kind", got.kind, e.Kind}, {"at", got.at, cmp.Or(e.At, at)},
-		{"reverses", got.reverses, e.Reverses}, {"via", got.via, e.Via}, {"note", got.note, e.Note},
+		{"ref", got.ref, e.Ref},
+		{"key", got.key, e.Key},
+		{"kind", got.kind, e.Kind},
+		{"at", got.at, cmp.Or(e.At, at)},
+		{"reverses", got.reverses, e.Reverses},
+		{"via", got.via, e.Via},
+		{"note", got.note, e.Note},
 	})
 	return v.txns.next()
 }
@@ -365,7 +370,7 @@ func (v *verifier) addTo(sums map[money.Currency]money.Amount, a money.Amount) e
 	sum, err := sum.Add(a)
 	if err != nil {
 		v.fault(Fault{Table: "currency", Row: c.Code, What: "its balances cannot be summed"})
-		return nil
+		return nil //nolint:nilerr // a fault was noted
 	}
 	sums[c] = sum
 	return nil
@@ -381,9 +386,12 @@ func (v *verifier) checkAccount(ctx context.Context, a ledger.Account, owner int
 	}
 	e := v.accounts[int64(a.ID)]
 	v.compare(f, []pair{
-		{"member", owner, e.Member}, {"name", name, e.Name},
-		{"currency", a.Balance.Currency().Code, e.Currency}, {"decimals", a.Balance.Currency().Decimals, e.Decimals},
-		{"floor", a.Floor.Minor(), e.Floor}, {"unbounded", a.Unbounded, e.Unbounded},
+		{"member", owner, e.Member},
+		{"name", name, e.Name},
+		{"currency", a.Balance.Currency().Code, e.Currency},
+		{"decimals", a.Balance.Currency().Decimals, e.Decimals},
+		{"floor", a.Floor.Minor(), e.Floor},
+		{"unbounded", a.Unbounded, e.Unbounded},
 	})
 	if a.Balance.Minor() != want.Balance.Minor() {
 		f.What = fmt.Sprintf("balance is %d, its postings sum to %d", a.Balance.Minor(), want.Balance.Minor())
@@ -410,8 +418,11 @@ func (v *verifier) checkHolds(ctx context.Context) error {
 			return nil
 		}
 		v.compare(f, []pair{
-			{"account", h.Account, want.Account}, {"placed", h.Placed, want.Placed}, {"remaining", h.Remaining, want.Remaining},
-			{"txn", h.Txn, want.Txn}, {"expires_at", h.Expires, want.Expires},
+			{"account", h.Account, want.Account},
+			{"placed", h.Placed, want.Placed},
+			{"remaining", h.Remaining, want.Remaining},
+			{"txn", h.Txn, want.Txn},
+			{"expires_at", h.Expires, want.Expires},
 		})
 		return nil
 	}, `SELECT id, account, placed, remaining, txn, expires_at FROM hold ORDER BY id`)
@@ -587,7 +598,7 @@ func (v *verifier) checkNumbers(ctx context.Context) error {
 		if err != nil {
 			f.What = "secret cannot be opened with its key"
 			v.fault(f)
-			return nil
+			return nil //nolint:nilerr // a fault was noted
 		}
 		if m.State != member.Closed {
 			want = keyedHash(v.tx.db.keys.number, m.Number.E164())

@@ -45,8 +45,11 @@ func TestEveryEditByHandIsNamed(t *testing.T) {
 		only      bool     // and there is no other
 	}{
 		{"a balance", `UPDATE account SET balance = 120 WHERE id = {yann}`, []string{"account {yann}: balance is 120, its postings sum to 155"}, false},
-		{"two balances", `UPDATE account SET balance = balance + CASE id WHEN {yann} THEN 5 ELSE -5 END WHERE id IN ({yann}, {lena})`,
-			[]string{"account {yann}: balance is 160, its postings sum to 155", "account {lena}: balance is 240, its postings sum to 245"}, true},
+		{
+			"two balances", `UPDATE account SET balance = balance + CASE id WHEN {yann} THEN 5 ELSE -5 END WHERE id IN ({yann}, {lena})`,
+			[]string{"account {yann}: balance is 160, its postings sum to 155", "account {lena}: balance is 240, its postings sum to 245"},
+			true,
+		},
 		{"what is held", `UPDATE account SET held = 0 WHERE id = {lena}`, []string{"account {lena}: held is 0, its holds sum to 25"}, true},
 		{"a floor", `UPDATE account SET floor = -100 WHERE id = {yann}`, []string{"account {yann}: floor is -100, the journal says 0"}, true},
 		{"an owner", `UPDATE account SET member = 99 WHERE id = {yann}`, []string{"account {yann}: member is 99, the journal says 1"}, true},
@@ -66,8 +69,11 @@ func TestEveryEditByHandIsNamed(t *testing.T) {
 		{"an order's amount", `UPDATE orders SET amount = 60 WHERE id = {order}`, []string{"orders {order} ({ref}): amount is 60, the journal says 3"}, true},
 		{"an order", `DELETE FROM orders WHERE id = {order}`, []string{"orders {order} ({ref}): missing"}, true},
 		{"a member's role", `UPDATE member SET role = 'admin' WHERE id = 1`, []string{"member 1: role is admin, the journal says "}, true},
-		{"a member's secret", `UPDATE member SET secret = (SELECT secret FROM member WHERE id = 2) WHERE id = 1`,
-			[]string{"member 1: secret is not what the journal says", "member 1: secret cannot be opened with its key"}, true},
+		{
+			"a member's secret", `UPDATE member SET secret = (SELECT secret FROM member WHERE id = 2) WHERE id = 1`,
+			[]string{"member 1: secret is not what the journal says", "member 1: secret cannot be opened with its key"},
+			true,
+		},
 		{"a member's number", `UPDATE member SET number_hash = x'00' WHERE id = 1`, []string{"member 1: number_hash is not that of its number"}, true},
 		{"a member", `DELETE FROM member WHERE id = 3`, []string{"member 3: missing"}, true},
 		{"a member more", `INSERT INTO member (key, state, language) VALUES (1, 'closed', 'fr')`, []string{"member 4: not in the journal"}, true},
@@ -83,13 +89,19 @@ func TestEveryEditByHandIsNamed(t *testing.T) {
 		{"a key", `DELETE FROM key WHERE id = 1`, []string{"key 1: missing, and member 1 has not left"}, true},
 		{"a journal row's hash", `UPDATE journal SET hash = zeroblob(32) WHERE seq = 5`, []string{"journal row 5: hash does not follow from row 4"}, true},
 		{"a journal row's time", `UPDATE journal SET at = at + 1 WHERE seq = 5`, []string{"journal row 5: hash does not follow from row 4"}, false},
-		{"a journal row's body", `UPDATE journal SET body = replace(body, '-3]', '-4]') WHERE body LIKE '%-3]%'`,
-			[]string{"journal row 9: hash does not follow from row 8", "journal row 9: postings do not sum to zero"}, false},
+		{
+			"a journal row's body", `UPDATE journal SET body = replace(body, '-3]', '-4]') WHERE body LIKE '%-3]%'`,
+			[]string{"journal row 9: hash does not follow from row 8", "journal row 9: postings do not sum to zero"},
+			false,
+		},
 		{"an unreadable body", `UPDATE journal SET body = 'x' WHERE seq = 5`, []string{"journal row 5: body cannot be read"}, false},
 		{"a journal row", `DELETE FROM journal WHERE seq = 5`, []string{"journal row 6: row 5 is missing before it"}, false},
 		{"the last journal rows", `DELETE FROM journal WHERE seq > 8`, []string{"txn {txn} ({ref}): not in the journal"}, false},
-		{"a journal row more", `INSERT INTO journal (seq, at, body, hash) SELECT seq + 1, at, '[]', hash FROM journal ORDER BY seq DESC LIMIT 1`,
-			[]string{"journal row "}, true},
+		{
+			"a journal row more", `INSERT INTO journal (seq, at, body, hash) SELECT seq + 1, at, '[]', hash FROM journal ORDER BY seq DESC LIMIT 1`,
+			[]string{"journal row "},
+			true,
+		},
 	} {
 		t.Run(strings.ReplaceAll(c.what, " ", "_"), func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "books.db")

@@ -28,7 +28,6 @@ type bank struct {
 	known     map[string]bool // references of transfers
 	sent      []story.Sent
 	moved     []story.Moved
-	deeds     []story.Deed
 	timers    sync.WaitGroup
 	closed    chan struct{}
 }

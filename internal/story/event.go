@@ -131,7 +131,7 @@ func (p *parser) deed(line string) error {
 	who, rest, _ := strings.Cut(line, " ")
 	victim, intruder := strings.CutPrefix(who, "intrus(")
 	if intruder {
-		closed := false
+		var closed bool
 		if who, closed = strings.CutSuffix(victim, ")"); !closed {
 			return errors.New("intrus(name) is not closed")
 		}

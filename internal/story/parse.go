@@ -26,7 +26,7 @@ func Load(file string) (*Story, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load story: %w", err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("load story: %w", err)

@@ -185,9 +185,12 @@ func (k *talk) savedOn(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if text == "" {
+		return "-", nil // none yet
+	}
 	micros, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return "-", nil // none yet
+		return nil, fmt.Errorf("read %s: %w", store.BackedUpAt, err)
 	}
 	return notice.Day(time.UnixMicro(micros)), nil
 }

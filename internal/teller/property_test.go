@@ -28,7 +28,6 @@ type town struct {
 	refs   []string
 	seen   int64 // of the outbox
 	key    int
-	total  int64 // given out by the association
 }
 
 func newTown(t *rapid.T, confirm string) *town {

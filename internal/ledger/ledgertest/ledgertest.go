@@ -204,8 +204,10 @@ func testTransfer(t *testing.T, d desk) {
 
 func testManyPostings(_ *testing.T, d desk) {
 	d.do(nil, d.postAll(&ledger.Transaction{Key: "a", Postings: []ledger.Posting{
-		{Account: d.yann, Amount: money.New(-40, maillon)}, {Account: d.lena, Amount: money.New(30, maillon)},
-		{Account: d.yann, Amount: money.New(15, maillon)}, {Account: d.lena, Amount: money.New(-5, maillon)},
+		{Account: d.yann, Amount: money.New(-40, maillon)},
+		{Account: d.lena, Amount: money.New(30, maillon)},
+		{Account: d.yann, Amount: money.New(15, maillon)},
+		{Account: d.lena, Amount: money.New(-5, maillon)},
 	}}))
 	d.has(d.yann, 75, 0)
 	d.has(d.lena, 125, 0)
@@ -213,8 +215,10 @@ func testManyPostings(_ *testing.T, d desk) {
 
 func testCurrencies(_ *testing.T, d desk) {
 	d.do(nil, d.postAll(&ledger.Transaction{Key: "a", Postings: []ledger.Posting{
-		{Account: d.yann, Amount: money.New(-40, maillon)}, {Account: d.lena, Amount: money.New(40, maillon)},
-		{Account: d.heures, Amount: money.New(-150, heure)}, {Account: d.tom, Amount: money.New(150, heure)},
+		{Account: d.yann, Amount: money.New(-40, maillon)},
+		{Account: d.lena, Amount: money.New(40, maillon)},
+		{Account: d.heures, Amount: money.New(-150, heure)},
+		{Account: d.tom, Amount: money.New(150, heure)},
 	}}))
 	d.has(d.yann, 60, 0)
 	d.has(d.tom, 150, 0)

@@ -179,7 +179,7 @@ func comesIn(t *testing.T, r *running) {
 
 func twice(t *testing.T, r *running) {
 	m := incoming("a1", "vir 20 @lena")
-	if !r.Deliver(m) || !r.Deliver(m) {
+	if !r.Deliver(m) || !r.Deliver(m) { //nolint:staticcheck // the network repeats it
 		t.Error("not acknowledged")
 	}
 	r.holds(t, 1, m)

@@ -139,8 +139,10 @@ func (p *provider) list(w http.ResponseWriter, r *http.Request) {
 
 // add must be called with mu held.
 func (p *provider) add(from, to, body, direction string, at time.Time) entry {
-	m := entry{SID: fmt.Sprintf("SM%032d", len(p.messages)+1), From: from, To: to, Body: body, Direction: direction,
-		NumMedia: "0", DateCreated: at.UTC().Format(time.RFC1123Z)}
+	m := entry{
+		SID: fmt.Sprintf("SM%032d", len(p.messages)+1), From: from, To: to, Body: body, Direction: direction,
+		NumMedia: "0", DateCreated: at.UTC().Format(time.RFC1123Z),
+	}
 	p.messages = append(p.messages, m)
 	return m
 }
@@ -186,8 +188,10 @@ func (p *provider) webhook(target string, params url.Values) *http.Response {
 }
 
 func webhookParams(m smstest.Message) url.Values {
-	return url.Values{"MessageSid": {m.ID}, "AccountSid": {account}, "From": {m.From}, "To": {line}, "Body": {m.Text},
-		"NumSegments": {"1"}, "NumMedia": {"0"}}
+	return url.Values{
+		"MessageSid": {m.ID}, "AccountSid": {account}, "From": {m.From}, "To": {line}, "Body": {m.Text},
+		"NumSegments": {"1"}, "NumMedia": {"0"},
+	}
 }
 
 func TestSuite(t *testing.T) {
@@ -325,8 +329,10 @@ func TestWhatSendSays(t *testing.T) {
 	if err != nil || id != "SM00000000000000000000000000000001" {
 		t.Fatalf("Send = %q, %v", id, err)
 	}
-	want := url.Values{"From": {line}, "To": {smstest.Member}, "Body": {"Payé 12,50 € à Zoé"}, "ValidityPeriod": {"600"},
-		"StatusCallback": {public + "/gateway/tw/status?id=K7F2x"}}
+	want := url.Values{
+		"From": {line}, "To": {smstest.Member}, "Body": {"Payé 12,50 € à Zoé"}, "ValidityPeriod": {"600"},
+		"StatusCallback": {public + "/gateway/tw/status?id=K7F2x"},
+	}
 	if got := p.forms[0]; got.Encode() != want.Encode() {
 		t.Errorf("sent %v, want %v", got, want)
 	}
@@ -509,8 +515,10 @@ func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
 
 // fuzzGateway runs a gateway that cannot reach Twilio.
 func fuzzGateway(t *testing.T) (*provider, *smstest.Inbox) {
-	g, err := twilio.New(twilio.Config{Name: "tw", AccountSID: account, AuthToken: sms.NewSecret(token), From: line,
-		PublicURL: public, BaseURL: "http://127.0.0.1:1"})
+	g, err := twilio.New(twilio.Config{
+		Name: "tw", AccountSID: account, AuthToken: sms.NewSecret(token), From: line,
+		PublicURL: public, BaseURL: "http://127.0.0.1:1",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
