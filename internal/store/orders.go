@@ -13,6 +13,10 @@ import (
 	"maillon/internal/order"
 )
 
+// waits is the condition of the index of what waits, word for word: only so is
+// it used.
+const waits = `o.state IN ('held', 'disputed', 'waiting') AND `
+
 const maxDraws = 64 // tries for a reference that is not taken
 
 const orderColumns = `o.id, o.ref, o.kind, o.state, o.owner, o.asked, o.payer, o.payee, o.currency, o.decimals, o.amount, o.secret,
@@ -180,13 +184,13 @@ func (tx *Tx) GiftsFor(ctx context.Context, payee member.ID, limit int) ([]*orde
 
 // Queue returns the orders that wait for an administrator, the oldest first.
 func (tx *Tx) Queue(ctx context.Context, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.state IN ('held', 'disputed') ORDER BY o.id LIMIT $1 + 0`, limit)
+	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE `+waits+`o.state IN ('held', 'disputed') ORDER BY o.id LIMIT $1 + 0`, limit)
 }
 
 // HeldOf returns at most limit payments of a member that a rule holds, the
 // oldest first.
 func (tx *Tx) HeldOf(ctx context.Context, payer member.ID, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.payer = $1 AND o.state = 'held' ORDER BY o.id LIMIT $2 + 0`, int64(payer), limit)
+	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE `+waits+`o.state = 'held' AND o.payer = $1 ORDER BY o.id LIMIT $2 + 0`, int64(payer), limit)
 }
 
 // OrdersAbout returns the orders that want a transaction undone, the newest first.
@@ -324,6 +328,6 @@ func (tx *Tx) CreditedBy(ctx context.Context, admin member.ID, c money.Currency,
 
 // DisputesOf returns at most limit disputes in which a member takes part.
 func (tx *Tx) DisputesOf(ctx context.Context, m member.ID, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.state = 'disputed' AND (o.payer = $1 OR o.payee = $1) ORDER BY o.id LIMIT $2 + 0`,
+	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE `+waits+`o.state = 'disputed' AND (o.payer = $1 OR o.payee = $1) ORDER BY o.id LIMIT $2 + 0`,
 		int64(m), limit)
 }
