@@ -170,6 +170,7 @@ func (t *Teller) receive(ctx context.Context, tx *store.Tx, h hearing) error {
 // heard answers somebody whom we know.
 func (t *Teller) heard(ctx context.Context, tx *store.Tx, h hearing, from *member.Member) error {
 	k := &talk{Teller: t, tx: tx, from: from, hearing: h}
+	before := *from
 	from.Line = h.Gateway
 	stop, err := k.flooded(ctx)
 	if err != nil || stop {
@@ -188,11 +189,16 @@ func (t *Teller) heard(ctx context.Context, tx *store.Tx, h hearing, from *membe
 	if !from.Chosen && k.language() != "" {
 		from.Language = k.language()
 	}
-	if err := tx.SeeMember(ctx, from); err != nil {
-		return err
+	if from.Line != before.Line || from.Language != before.Language || from.SeenAt.Sub(before.SeenAt) >= seenStep {
+		if err := tx.SeeMember(ctx, from); err != nil {
+			return err
+		}
 	}
 	return k.apologise(ctx, k.do(ctx))
 }
+
+// seenStep is how exactly it is known when a number wrote last.
+const seenStep = time.Minute
 
 func (h hearing) language() string {
 	if h.missed != nil {
