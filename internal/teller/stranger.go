@@ -13,8 +13,8 @@ import (
 	"maillon/internal/store"
 )
 
-// What strangers are answered a day about lost phones, one of them and all
-// together: a borrowed phone can protect an account, and no robot costs much.
+// What strangers are answered a day about lost phones, one of them and all who
+// prove nothing: a borrowed phone can protect an account, and no robot costs much.
 const lostAnswers, lostAnswersInAll = 10, 100
 
 // stranger answers a mobile number without account: once a day that it has
@@ -83,13 +83,10 @@ func (t *Teller) strangerLost(ctx context.Context, tx *store.Tx, to notice.Stran
 	if err != nil || n > lostAnswers {
 		return err
 	}
-	if n, err = tx.Count(ctx, "strangers.lost", today); err != nil || n > lostAnswersInAll {
-		return err
-	}
 	m, err := tx.MemberByNick(ctx, c.Who)
 	if errors.Is(err, store.ErrNotFound) {
 		// No pseudo is proposed: a stranger learns no names.
-		return t.voice.Stranger(ctx, tx, to, "pseudo.inconnu", notice.Fields{"who": cut(c.Who)})
+		return t.lostAnswer(ctx, tx, to, "pseudo.inconnu", notice.Fields{"who": cut(c.Who)})
 	}
 	if err != nil {
 		return err
@@ -100,6 +97,19 @@ func (t *Teller) strangerLost(ctx context.Context, tx *store.Tx, to notice.Stran
 		key, f, err = refusal.Key, refusal.Fields, nil
 	}
 	if err != nil {
+		return err
+	}
+	if key == "perdu" {
+		return t.voice.Stranger(ctx, tx, to, key, f)
+	}
+	return t.lostAnswer(ctx, tx, to, key, f)
+}
+
+// lostAnswer answers a stranger who has proved nothing yet, as far as all of
+// them together may be answered today: forged ones keep nobody from a proof.
+func (t *Teller) lostAnswer(ctx context.Context, tx *store.Tx, to notice.Stranger, key string, f notice.Fields) error {
+	n, err := tx.Count(ctx, "strangers.lost", t.set.Midnight(tx.Now()))
+	if err != nil || n > lostAnswersInAll {
 		return err
 	}
 	return t.voice.Stranger(ctx, tx, to, key, f)
