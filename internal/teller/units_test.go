@@ -31,7 +31,7 @@ type counter struct {
 
 func newCounter(t *testing.T) *counter {
 	t.Helper()
-	time.Sleep(time.Date(2026, 3, 28, 14, 0, 0, 0, time.UTC).Sub(time.Now()))
+	time.Sleep(time.Until(time.Date(2026, 3, 28, 14, 0, 0, 0, time.UTC)))
 	secret, err := store.NewSecret()
 	if err != nil {
 		t.Fatal(err)
