@@ -134,14 +134,28 @@ func (tx *Tx) orderChanged(o *order.Order, keyID int64, secret []byte) {
 	}})
 }
 
+// orders reads the orders whose IDs a query returns. Most often there are none,
+// and many columns cost even then.
 func (tx *Tx) orders(ctx context.Context, text string, args ...any) ([]*order.Order, error) {
-	var all []*order.Order
+	var ids []int64
 	err := tx.each(ctx, func(scan func(...any) error) error {
-		o, err := tx.scanOrder(scan)
-		all = append(all, o)
+		var id int64
+		err := scan(&id)
+		ids = append(ids, id)
 		return err
 	}, text, args...)
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*order.Order, 0, len(ids))
+	for _, id := range ids {
+		o, err := tx.scanOrder(tx.row(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.id = $1`, id).Scan)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	return all, nil
 }
 
 // OrderByRef returns an order by its reference, or ErrNotFound.
@@ -157,13 +171,13 @@ func (tx *Tx) OrderOf(ctx context.Context, t ledger.TransactionID) (*order.Order
 // Questions returns at most limit orders whose code was asked of a member and
 // was good until a time or later, the newest first, whatever became of them.
 func (tx *Tx) Questions(ctx context.Context, asked member.ID, since time.Time, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.asked = $1 AND o.code_end > $2
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.asked = $1 AND o.code_end > $2
 		ORDER BY o.id DESC LIMIT $3 + 0`, int64(asked), micros(since), limit)
 }
 
 // OpenOf returns at most limit open orders of a kind that a member made, the newest first.
 func (tx *Tx) OpenOf(ctx context.Context, owner member.ID, kind order.Kind, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.owner = $1 AND o.kind = $2 AND o.state IN ('open', 'waiting')
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.owner = $1 AND o.kind = $2 AND o.state IN ('open', 'waiting')
 		ORDER BY o.id DESC LIMIT $3 + 0`, int64(owner), string(kind), limit)
 }
 
@@ -178,46 +192,46 @@ func (tx *Tx) CountEnded(ctx context.Context, owner member.ID, kind order.Kind, 
 // GiftsFor returns the payments that a number without a yes has been given,
 // the oldest first.
 func (tx *Tx) GiftsFor(ctx context.Context, payee member.ID, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.payee = $1 AND o.paid_at > 0 AND o.state = 'waiting' AND o.hold = 0
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.payee = $1 AND o.paid_at > 0 AND o.state = 'waiting' AND o.hold = 0
 		ORDER BY o.id LIMIT $2 + 0`, int64(payee), limit)
 }
 
 // Queue returns the orders that wait for an administrator, the oldest first.
 func (tx *Tx) Queue(ctx context.Context, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE `+waits+`o.state IN ('held', 'disputed') ORDER BY o.id LIMIT $1 + 0`, limit)
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE `+waits+`o.state IN ('held', 'disputed') ORDER BY o.id LIMIT $1 + 0`, limit)
 }
 
 // HeldOf returns at most limit payments of a member that a rule holds, the
 // oldest first.
 func (tx *Tx) HeldOf(ctx context.Context, payer member.ID, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE `+waits+`o.state = 'held' AND o.payer = $1 ORDER BY o.id LIMIT $2 + 0`, int64(payer), limit)
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE `+waits+`o.state = 'held' AND o.payer = $1 ORDER BY o.id LIMIT $2 + 0`, int64(payer), limit)
 }
 
 // OrdersAbout returns the orders that want a transaction undone, the newest first.
 func (tx *Tx) OrdersAbout(ctx context.Context, target ledger.TransactionID, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.target = $1 AND o.target > 0 ORDER BY o.id DESC LIMIT $2 + 0`, int64(target), limit)
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.target = $1 AND o.target > 0 ORDER BY o.id DESC LIMIT $2 + 0`, int64(target), limit)
 }
 
 // DueOrders returns at most limit orders whose time has come, in its order.
 func (tx *Tx) DueOrders(ctx context.Context, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.due_at > 0 AND o.due_at <= $1 ORDER BY o.due_at, o.id LIMIT $2 + 0`, micros(tx.now), limit)
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.due_at > 0 AND o.due_at <= $1 ORDER BY o.due_at, o.id LIMIT $2 + 0`, micros(tx.now), limit)
 }
 
 // AllOpen returns at most limit open orders after one, by ID.
 func (tx *Tx) AllOpen(ctx context.Context, after int64, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.state = 'open' AND o.id > $1 ORDER BY o.id LIMIT $2 + 0`, after, limit)
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.state = 'open' AND o.id > $1 ORDER BY o.id LIMIT $2 + 0`, after, limit)
 }
 
 // LastSamePair returns at most limit payments between two members since a
 // time, the newest first.
 func (tx *Tx) LastSamePair(ctx context.Context, payer, payee member.ID, since time.Time, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.payer = $1 AND o.payee = $2 AND o.paid_at >= $3 AND o.paid_at > 0
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.payer = $1 AND o.payee = $2 AND o.paid_at >= $3 AND o.paid_at > 0
 		ORDER BY o.paid_at DESC LIMIT $4 + 0`, int64(payer), int64(payee), micros(since), limit)
 }
 
 // PaidOutSince returns the payments of a member since a time, the newest first.
 func (tx *Tx) PaidOutSince(ctx context.Context, payer member.ID, since time.Time, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.payer = $1 AND o.paid_at >= $2 AND o.paid_at > 0
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.payer = $1 AND o.paid_at >= $2 AND o.paid_at > 0
 		ORDER BY o.paid_at DESC LIMIT $3 + 0`, int64(payer), micros(since), limit)
 }
 
@@ -328,6 +342,6 @@ func (tx *Tx) CreditedBy(ctx context.Context, admin member.ID, c money.Currency,
 
 // DisputesOf returns at most limit disputes in which a member takes part.
 func (tx *Tx) DisputesOf(ctx context.Context, m member.ID, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT `+orderColumns+fromOrder+`WHERE `+waits+`o.state = 'disputed' AND (o.payer = $1 OR o.payee = $1) ORDER BY o.id LIMIT $2 + 0`,
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE `+waits+`o.state = 'disputed' AND (o.payer = $1 OR o.payee = $1) ORDER BY o.id LIMIT $2 + 0`,
 		int64(m), limit)
 }
