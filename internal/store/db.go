@@ -48,6 +48,7 @@ const (
 	maxBatch    = 512  // Updates in one commit
 	readers     = 2    // connections for View
 	cacheKiB    = 16 << 10
+	logPages    = 8000 // of the write-ahead log, 32 MiB, before they move into the database: one commit of many fills 1000
 	busyMillis  = 10_000 // how long to wait for another process that writes
 	maxAccounts = 50_000 // that the writer remembers
 )
@@ -176,6 +177,7 @@ func openPool(path, mode string) (*sql.DB, error) {
 	for _, p := range []string{
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(OFF)", "temp_store(MEMORY)", "secure_delete(ON)",
 		fmt.Sprintf("busy_timeout(%d)", busyMillis), fmt.Sprintf("cache_size(-%d)", cacheKiB),
+		fmt.Sprintf("wal_autocheckpoint(%d)", logPages),
 	} {
 		if mode == "ro" && p == "journal_mode(WAL)" {
 			continue
