@@ -65,6 +65,9 @@ func (g *gateways) add(c GatewayConfig) error {
 			return err
 		}
 		line.Gateway, g.handlers[c.Name] = t, t.Handler()
+		if line.Number == "" { // its own messages must be known as such
+			line.Number = c.From
+		}
 	case "virtual":
 		v := virtual.New(c.Name)
 		line.Gateway = v

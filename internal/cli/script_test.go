@@ -36,6 +36,12 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "../../testdata/script",
+		Condition: func(cond string) (bool, error) {
+			if cond != "real" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return os.Getenv("MAILLON_REAL") == "1", nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"stamp":   stamp,
 			"status":  status,

@@ -149,7 +149,7 @@ type actEvent struct {
 	By     string `json:"by"` // "member:7", or "operator" for whoever holds the machine
 	What   string `json:"what"`
 	On     string `json:"on,omitempty"`
-	Reason string `json:"reason,omitempty"` // a short word of the program, never typed text
+	Reason string `json:"reason,omitempty"` // a word of the program, or the reason an administrator typed for a reversal: it names nobody
 }
 
 func encodeEvents(events []event) ([]byte, error) { return json.Marshal(events) }
