@@ -47,7 +47,7 @@ const (
 	queueLen    = 4096 // Updates that may wait; beyond, ErrBusy
 	maxBatch    = 512  // Updates in one commit
 	readers     = 2    // connections for View
-	cacheKiB    = 16 << 10
+	cacheKiB    = 32 << 10
 	logPages    = 8000   // of the write-ahead log, 32 MiB, before they move into the database: one commit of many fills 1000
 	busyMillis  = 10_000 // how long to wait for another process that writes
 	maxAccounts = 50_000 // that the writer remembers
