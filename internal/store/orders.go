@@ -217,9 +217,11 @@ func (tx *Tx) DueOrders(ctx context.Context, limit int) ([]*order.Order, error) 
 	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.due_at > 0 AND o.due_at <= $1 ORDER BY o.due_at, o.id LIMIT $2 + 0`, micros(tx.now), limit)
 }
 
-// AllOpen returns at most limit open orders after one, by ID.
-func (tx *Tx) AllOpen(ctx context.Context, after int64, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.state = 'open' AND o.id > $1 ORDER BY o.id LIMIT $2 + 0`, after, limit)
+// AllOpen returns at most limit open orders after one, by ID, whose code was
+// good at a time or later.
+func (tx *Tx) AllOpen(ctx context.Context, since time.Time, after int64, limit int) ([]*order.Order, error) {
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.state = 'open' AND o.code_end >= $1 AND o.id > $2 ORDER BY o.id LIMIT $3 + 0`,
+		micros(since), after, limit)
 }
 
 // LastSamePair returns at most limit payments between two members since a

@@ -433,7 +433,7 @@ func (w *restorer) balance(ctx context.Context, id ledger.AccountID, now bool) (
 func (w *restorer) bury(ctx context.Context) error {
 	for more := true; more; {
 		err := w.to.Update(ctx, func(tx *Tx) error {
-			open, err := tx.AllOpen(ctx, 0, restoreOrders)
+			open, err := tx.AllOpen(ctx, time.Time{}, 0, restoreOrders)
 			if err != nil {
 				return err
 			}

@@ -98,7 +98,7 @@ func whole(t testing.TB, db *store.DB, v *village) {
 		if err != nil || o.Amount != v.gift.Amount || o.Secret.Memo != "vélo" || o.State != order.Done {
 			t.Errorf("order is %+v, %v", o, err)
 		}
-		if open, err := tx.AllOpen(t.Context(), 0, 10); err != nil || len(open) > 0 {
+		if open, err := tx.AllOpen(t.Context(), time.Time{}, 0, 10); err != nil || len(open) > 0 {
 			t.Errorf("open orders are %v, %v; want none", open, err)
 		}
 		if c, err := tx.Card(t.Context(), v.lena); err != nil || c.Cells["B3"] != "4821" {

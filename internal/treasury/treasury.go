@@ -222,7 +222,7 @@ func (t *Treasury) Resume(ctx context.Context, tx *store.Tx, by string) (bool, e
 	if err := tx.SetPaused(ctx, time.Time{}); err != nil {
 		return false, err
 	}
-	if err := t.cancelOpen(ctx, tx, since); err != nil {
+	if err := t.endOpen(ctx, tx, since, tx.Now().Add(t.Desk.Set.CodeTTL), order.Cancelled); err != nil {
 		return false, err
 	}
 	return true, t.tellResumed(ctx, tx)
@@ -236,19 +236,20 @@ func splitProposal(s string) (by string, at time.Time) {
 	return by, time.UnixMicro(micros)
 }
 
-// cancelOpen cancels the own orders whose code could still come at a moment.
-func (t *Treasury) cancelOpen(ctx context.Context, tx *store.Tx, since time.Time) error {
+// endOpen ends the own orders whose code was good at a time, and is worth
+// nothing any more at another, and notes that their owners must be told.
+func (t *Treasury) endOpen(ctx context.Context, tx *store.Tx, since, until time.Time, end order.State) error {
 	for after := int64(0); ; {
-		open, err := tx.AllOpen(ctx, after, maxBatch)
+		open, err := tx.AllOpen(ctx, since, after, maxBatch)
 		if err != nil {
 			return err
 		}
 		for _, o := range open {
 			after = o.ID
-			if !o.Own() || o.CodeEnd.Before(since) {
+			if !o.Own() || o.CodeEnd.After(until) {
 				continue
 			}
-			o.State, o.Ended = order.Cancelled, tx.Now()
+			o.State, o.Ended = end, tx.Now()
 			if err := tx.SaveOrder(ctx, o); err != nil {
 				return err
 			}
@@ -299,44 +300,26 @@ func (t *Treasury) Back(ctx context.Context, tx *store.Tx, since time.Time) erro
 	if err != nil || !paused.IsZero() {
 		return err
 	}
-	for after := int64(0); ; {
-		open, err := tx.AllOpen(ctx, after, maxBatch)
-		if err != nil {
-			return err
-		}
-		for _, o := range open {
-			after = o.ID
-			if !o.Own() || o.CodeEnd.Before(since) || o.CodeEnd.After(tx.Now()) {
-				continue
-			}
-			o.State, o.Ended = order.Expired, tx.Now()
-			if err := tx.SaveOrder(ctx, o); err != nil {
-				return err
-			}
-			m, err := tx.Member(ctx, member.ID(o.Owner))
-			if err != nil {
-				return err
-			}
-			m.Waiting = true
-			if err := tx.SeeMember(ctx, m); err != nil {
-				return err
-			}
-		}
-		if len(open) < maxBatch {
-			return t.tellResumed(ctx, tx)
-		}
+	if err := t.endOpen(ctx, tx, since, tx.Now(), order.Expired); err != nil {
+		return err
 	}
+	return t.tellResumed(ctx, tx)
+}
+
+// unknown says that nothing waits under a reference that is none.
+func unknown(ref string, err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("reference %s: %w", ref, payment.ErrNotWaiting)
+	}
+	return err
 }
 
 // Reverse takes one transfer back, as a fraud or as a mistake, as far as its
 // money is still there, and returns how much came back.
 func (t *Treasury) Reverse(ctx context.Context, tx *store.Tx, by string, admin *member.Member, ref string, fraud bool) (money.Amount, error) {
 	txn, err := tx.TransactionByRef(ctx, ref)
-	if errors.Is(err, store.ErrNotFound) {
-		return money.Amount{}, fmt.Errorf("reference %s: %w", ref, payment.ErrNotWaiting)
-	}
 	if err != nil {
-		return money.Amount{}, err
+		return money.Amount{}, unknown(ref, err)
 	}
 	id := int64(0)
 	if admin != nil {
@@ -349,11 +332,8 @@ func (t *Treasury) Reverse(ctx context.Context, tx *store.Tx, by string, admin *
 // Decide ends a dispute about a payment: its money goes back, or stays.
 func (t *Treasury) Decide(ctx context.Context, tx *store.Tx, by string, ref string, giveBack bool) error {
 	txn, err := tx.TransactionByRef(ctx, ref)
-	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("reference %s: %w", ref, payment.ErrNotWaiting)
-	}
 	if err != nil {
-		return err
+		return unknown(ref, err)
 	}
 	if giveBack {
 		tx.Act(by, "dispute.return", "transaction:"+ref, "")
@@ -368,11 +348,8 @@ func (t *Treasury) Decide(ctx context.Context, tx *store.Tx, by string, ref stri
 // or not. Who asked for a credit cannot approve it.
 func (t *Treasury) Review(ctx context.Context, tx *store.Tx, by string, admin *member.Member, ref string, release bool) error {
 	o, err := tx.OrderByRef(ctx, ref)
-	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("reference %s: %w", ref, payment.ErrNotWaiting)
-	}
 	if err != nil {
-		return err
+		return unknown(ref, err)
 	}
 	if release && o.Kind == order.Credit && admin != nil && o.Owner == int64(admin.ID) {
 		return ErrSecond

@@ -134,6 +134,7 @@ CREATE TABLE orders (
 );
 CREATE INDEX orders_asked ON orders (asked, code_end);
 CREATE INDEX orders_owner ON orders (owner, kind, id);
+CREATE INDEX orders_open ON orders (code_end) WHERE state = 'open';
 CREATE INDEX orders_due ON orders (due_at) WHERE due_at > 0;
 CREATE INDEX orders_payer ON orders (payer, paid_at) WHERE paid_at > 0;
 CREATE INDEX orders_payee ON orders (payee, paid_at) WHERE paid_at > 0;
