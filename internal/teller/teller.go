@@ -71,8 +71,8 @@ func (t *Teller) Receive(ctx context.Context, m sms.Incoming) error {
 		failed = t.receive(ctx, tx, h)
 		return failed
 	})
-	if err == nil || failed == nil || ctx.Err() != nil {
-		return err // done; or the commit failed, and the network will deliver again
+	if err == nil || failed == nil || store.IsOutage(failed) || ctx.Err() != nil {
+		return err // done; or the disk failed, and the network will deliver again
 	}
 	slog.ErrorContext(ctx, "message put aside", "gateway", m.Gateway, "error", failed)
 	return t.db.Update(ctx, func(tx *store.Tx) error { return t.putAside(ctx, tx, h) })
