@@ -17,6 +17,7 @@ import (
 	"maillon/internal/member"
 	"maillon/internal/money"
 	"maillon/internal/setting"
+	"maillon/internal/sim"
 	"maillon/internal/sms"
 )
 
@@ -106,6 +107,7 @@ func (e *ConfigError) Error() string {
 func LoadConfig(path string) (Config, error) {
 	c := Config{Path: path, Settings: setting.Default()}
 	if path == "" {
+		c.Settings = sim.VillageSettings() // so that commands beside the village say what it says
 		return c, nil
 	}
 	c.Given = true

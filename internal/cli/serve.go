@@ -136,12 +136,8 @@ func (c *serveCommand) start(ctx context.Context, config Config, secret store.Se
 	if err != nil {
 		return nil, err
 	}
-	settings := config.Settings
-	if !config.Given {
-		settings = sim.VillageSettings()
-	}
 	s, err := server.Open(ctx, server.Config{
-		Path: c.folder().Books(), Secret: secret, Settings: settings, Book: book, Lines: g.lines, Always: g.always,
+		Path: c.folder().Books(), Secret: secret, Settings: config.Settings, Book: book, Lines: g.lines, Always: g.always,
 	})
 	if err != nil {
 		return nil, exitf(ExitTrouble, "open %s: %w", c.folder().Books(), err)
