@@ -32,8 +32,12 @@ func TestAnOutageIsNoFaultOfTheRow(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{fmt.Errorf("insert order: %w", full), true}, {store.ErrBusy, true}, {fmt.Errorf("update: %w", store.ErrClosed), true},
-		{twice, false}, {ledger.ErrInsufficient, false}, {nil, false},
+		{fmt.Errorf("insert order: %w", full), true},
+		{store.ErrBusy, true},
+		{fmt.Errorf("update: %w", store.ErrClosed), true},
+		{twice, false},
+		{ledger.ErrInsufficient, false},
+		{nil, false},
 	} {
 		if got := store.IsOutage(test.err); got != test.want {
 			t.Errorf("IsOutage(%v) = %v, want %v", test.err, got, test.want)
