@@ -239,7 +239,7 @@ func (r *configReader) syntax(err error) {
 		if strings.Contains(e.Message, "already been defined") || strings.Contains(e.Message, "already defined") {
 			hint = `; a key that is also the beginning of others is quoted together with them: "unit.plural" = "graines"`
 		}
-		r.faultAt(e.Position.Line, "%s%s", e.Message, hint)
+		r.faultAt(max(e.Position.Line, 1), "%s%s", e.Message, hint)
 		return
 	}
 	r.faultAt(1, "%v", err)

@@ -183,6 +183,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add("[[unit]]\nname = \"x\"\n[gateway.a]\nkind = \"twilio\"\n")
 	f.Add("unit = 3\n[administrator]\nx = 1\n")
 	f.Add("settings = [1]\ngateway = 2\n")
+	f.Add("0=\"\\\x00") // the TOML library has no line for it
 	f.Fuzz(func(t *testing.T, text string) {
 		path := filepath.Join(t.TempDir(), "c.toml")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
