@@ -41,7 +41,7 @@ type Manifest struct {
 // secret is in neither, nor is anything about strangers that can be read.
 // Backups older than 35 days are removed.
 func (db *DB) Backup(ctx context.Context, dir string) (Manifest, error) {
-	if db.path == Memory {
+	if db.where == Memory {
 		return Manifest{}, errors.New("backup: a database in memory has no backup")
 	}
 	m := Manifest{Time: time.Now().UTC().Truncate(time.Millisecond)}
@@ -97,7 +97,7 @@ func createCopy(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, pool.Close()) }()
-	if err := migrate(ctx, pool); err != nil {
+	if err := migrateSQLite(ctx, pool); err != nil {
 		return err
 	}
 	_, err = pool.ExecContext(ctx, `PRAGMA journal_mode(DELETE)`)
@@ -107,7 +107,7 @@ func createCopy(ctx context.Context, path string) (err error) {
 // fillCopy copies the tables on one connection, so that books and keys are of
 // one moment. Rows go as they are, for both schemas are the same.
 func (db *DB) fillCopy(ctx context.Context, m *Manifest, books, keys string) (err error) {
-	pool, err := openPool(db.path, "rw")
+	pool, err := openPool(db.where, "rw")
 	if err != nil {
 		return err
 	}

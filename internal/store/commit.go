@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"maillon/internal/ledger"
+	"maillon/internal/member"
 )
 
 // A request is one Update that waits for its turn.
@@ -38,7 +39,11 @@ type head struct {
 // returned. It returns ErrBusy or ErrClosed without having begun.
 //
 // do may run together with others in one commit, but never at the same time as
-// another; it must not wait for anything but its Tx.
+// another; it must not wait for anything but its Tx. It may run a second time
+// if nothing of the first is left, and then must not build upon it.
+//
+// An error for which IsOutage is true may come after all was done: the answer
+// to the commit was lost. Whoever asks again with the same keys does no harm.
 func (db *DB) Update(ctx context.Context, do func(*Tx) error) error {
 	return db.ask(&request{ctx: ctx, do: do, done: make(chan struct{})})
 }
@@ -51,8 +56,9 @@ func (db *DB) View(ctx context.Context, do func(*Tx) error) error {
 	}
 	select {
 	case c := <-db.reading:
-		defer func() { db.reading <- c }()
-		return db.view(context.WithoutCancel(ctx), c, do)
+		c, err := db.view(context.WithoutCancel(ctx), c, do)
+		db.reading <- c
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-db.closing:
@@ -60,12 +66,32 @@ func (db *DB) View(ctx context.Context, do func(*Tx) error) error {
 	}
 }
 
-func (db *DB) view(ctx context.Context, c *conn, do func(*Tx) error) error {
-	if _, _, err := c.exec(ctx, "BEGIN"); err != nil {
+// view runs do on a connection, which is opened first if there is none, and
+// returns it, or none if it is of no use any more.
+func (db *DB) view(ctx context.Context, c conn, do func(*Tx) error) (conn, error) {
+	if c == nil {
+		var err error
+		if c, err = db.engine.connect(ctx, false); err != nil {
+			return nil, err
+		}
+	}
+	err := db.look(ctx, c, do)
+	if c.broken() {
+		_ = c.close()
+		return nil, err
+	}
+	return c, err
+}
+
+func (db *DB) look(ctx context.Context, c conn, do func(*Tx) error) error {
+	if err := db.engine.view(ctx, c); err != nil {
 		return err
 	}
-	defer func() { _, _, _ = c.exec(ctx, "ROLLBACK") }()
-	return do(&Tx{db: db, c: c, now: time.Now()})
+	err := do(&Tx{db: db, c: c, now: time.Now()})
+	if _, e := c.exec(ctx, "ROLLBACK"); err == nil {
+		err = e
+	}
+	return err
 }
 
 func (db *DB) ask(r *request) error {
@@ -120,13 +146,11 @@ func (db *DB) write() {
 // database, and lets them go once it is on disk.
 func (db *DB) commit(first *request) {
 	ctx := context.Background()
-	batch, err := db.runBatch(ctx, first)
-	if err == nil {
-		_, _, err = db.writer.exec(ctx, "COMMIT")
+	batch, err := db.attempt(ctx, []*request{first})
+	for n := 0; again(err) && n < maxAgain; n++ {
+		batch, err = db.attempt(ctx, batch)
 	}
 	if err != nil {
-		db.accounts = nil
-		_, _, _ = db.writer.exec(ctx, "ROLLBACK")
 		slog.Error("commit failed", "updates", len(batch), "error", err)
 	}
 	touched, erased := map[Topic]bool{}, false
@@ -142,7 +166,7 @@ func (db *DB) commit(first *request) {
 		}
 	}
 	if erased {
-		db.emptyLog(ctx)
+		db.engine.forget(ctx, db.writer)
 	}
 	for _, r := range batch {
 		close(r.done)
@@ -150,42 +174,74 @@ func (db *DB) commit(first *request) {
 	db.publish(touched)
 }
 
-// emptyLog empties the write-ahead log, where a key that was destroyed may
-// still stand. If somebody reads now it is left to the next time.
-func (db *DB) emptyLog(ctx context.Context) {
-	for _, text := range []string{
-		"PRAGMA busy_timeout(0)", "PRAGMA wal_checkpoint(TRUNCATE)", fmt.Sprintf("PRAGMA busy_timeout(%d)", busyMillis),
-	} {
-		if _, _, err := db.writer.exec(ctx, text); err != nil {
-			slog.Warn("write-ahead log not emptied", "error", err)
+// attempt runs a batch and all that wait behind it, and commits. Of a batch
+// that failed nothing is left but its requests.
+func (db *DB) attempt(ctx context.Context, batch []*request) ([]*request, error) {
+	batch, err := db.runBatch(ctx, batch)
+	if err == nil {
+		err = db.behind.write(ctx, db.writer)
+	}
+	if err == nil {
+		_, err = db.writer.exec(ctx, "COMMIT")
+	}
+	db.behind.clear()
+	if err == nil {
+		return batch, nil
+	}
+	db.unknow()
+	if db.writer != nil {
+		_ = db.writer.settle(ctx)
+		_, _ = db.writer.exec(ctx, "ROLLBACK")
+		if db.writer.broken() {
+			_ = db.writer.close()
+			db.writer = nil
 		}
 	}
+	return batch, err
 }
 
-func (db *DB) runBatch(ctx context.Context, first *request) ([]*request, error) {
-	batch := []*request{first}
-	if _, _, err := db.writer.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+func (db *DB) runBatch(ctx context.Context, batch []*request) ([]*request, error) {
+	h, err := db.begin(ctx)
+	if err != nil {
 		return batch, err
 	}
-	var h head
-	err := db.writer.row(ctx, `SELECT seq, at, hash FROM journal ORDER BY seq DESC LIMIT 1`).Scan(&h.seq, &h.at, &h.hash)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return batch, err
-	}
-	if h.seq != db.last.seq || !bytes.Equal(h.hash, db.last.hash) {
-		db.accounts = nil // another process wrote
-	}
-	for r := first; r != nil; r = db.next(len(batch)) {
-		if r != first {
-			batch = append(batch, r)
-		}
-		if err := db.run(ctx, r, &h); err != nil {
+	for n := 0; n < len(batch); n++ {
+		if err := db.run(ctx, batch[n], &h); err != nil {
 			return batch, err
+		}
+		if n == len(batch)-1 {
+			if r := db.next(len(batch)); r != nil {
+				batch = append(batch, r)
+			}
 		}
 	}
 	db.last = h
 	return batch, nil
 }
+
+// begin waits for the turn to write, and returns where the journal ends.
+func (db *DB) begin(ctx context.Context) (h head, err error) {
+	if db.writer == nil {
+		if db.writer, err = db.engine.connect(ctx, true); err != nil {
+			db.writer = nil
+			return h, err
+		}
+	}
+	if err := db.engine.begin(ctx, db.writer); err != nil {
+		return h, err
+	}
+	err = db.writer.row(ctx, `SELECT seq, at, hash FROM journal ORDER BY seq DESC LIMIT 1`).Scan(&h.seq, &h.at, &h.hash)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return h, err
+	}
+	if h.seq != db.last.seq || !bytes.Equal(h.hash, db.last.hash) || len(db.accounts) >= maxAccounts {
+		db.unknow() // another process wrote
+	}
+	return h, nil
+}
+
+// unknow forgets what the writer remembers of the database.
+func (db *DB) unknow() { db.accounts, db.owned, db.behind.ids = nil, nil, nil }
 
 // next returns the next request that waits, nil if none does or a batch of n
 // has no room.
@@ -201,41 +257,50 @@ func (db *DB) next(n int) *request {
 	}
 }
 
-// run runs one request inside a savepoint. It returns an error only if the
-// whole batch is lost.
+// run runs one request. It returns an error only if the whole batch is lost.
 func (db *DB) run(ctx context.Context, r *request, h *head) error {
-	if r.err = r.ctx.Err(); r.err != nil {
+	if r.tx, r.err = nil, r.ctx.Err(); r.err != nil {
 		return nil //nolint:nilerr // the request's error, not the batch's
 	}
-	if _, _, err := db.writer.exec(ctx, "SAVEPOINT u"); err != nil {
-		return err
+	began := db.behind.place()
+	r.tx = &Tx{
+		db: db, c: db.writer, now: time.UnixMicro(max(time.Now().UnixMicro(), h.at)), writes: !r.read, behind: &db.behind,
+		known: db.accounts, knownOwned: db.owned,
 	}
-	r.tx = &Tx{db: db, c: db.writer, now: time.UnixMicro(max(time.Now().UnixMicro(), h.at)), writes: !r.read, known: db.accounts}
 	r.err = guarded(r.do, r.tx)
 	after := *h
 	if r.err == nil && len(r.tx.events) > 0 {
-		after, r.err = r.tx.appendJournal(ctx, *h)
+		after, r.err = r.tx.appendJournal(*h)
+	}
+	if r.err == nil && r.tx.marked {
+		_, r.err = db.writer.exec(ctx, release)
 	}
 	if r.err == nil {
 		*h = after
-		db.remember(r.tx.accounts)
-		_, _, err := db.writer.exec(ctx, "RELEASE u")
+		db.remember(r.tx)
+		return nil
+	}
+	if !r.tx.marked {
+		db.behind.back(began, db.behind.written)
+		return nil
+	}
+	db.behind.back(began, r.tx.written)
+	_ = db.writer.settle(ctx) // of what is undone
+	if _, err := db.writer.exec(ctx, undo); err != nil {
 		return err
 	}
-	if _, _, err := db.writer.exec(ctx, "ROLLBACK TO u"); err != nil {
-		return err
-	}
-	_, _, err := db.writer.exec(ctx, "RELEASE u")
+	_, err := db.writer.exec(ctx, release)
 	return err
 }
 
 // remember keeps the accounts that a request has read or left, so that the next
 // need not read them. They hold until another process writes to the journal.
-func (db *DB) remember(accounts map[ledger.AccountID]ledger.Account) {
-	if db.accounts == nil || len(db.accounts) >= maxAccounts {
-		db.accounts = make(map[ledger.AccountID]ledger.Account, len(accounts))
+func (db *DB) remember(tx *Tx) {
+	if db.accounts == nil {
+		db.accounts, db.owned = map[ledger.AccountID]ledger.Account{}, map[member.ID][]ledger.AccountID{}
 	}
-	maps.Copy(db.accounts, accounts)
+	maps.Copy(db.accounts, tx.accounts)
+	maps.Copy(db.owned, tx.owned)
 }
 
 // guarded turns a panic of do into an error, so that a mistake in one caller
@@ -251,15 +316,15 @@ func guarded(do func(*Tx) error, tx *Tx) (err error) {
 }
 
 // appendJournal writes one row for all that happened in tx.
-func (tx *Tx) appendJournal(ctx context.Context, h head) (head, error) {
+func (tx *Tx) appendJournal(h head) (head, error) {
 	body, err := encodeEvents(tx.events)
 	if err != nil {
 		return h, err
 	}
 	next := head{seq: h.seq + 1, at: tx.now.UnixMicro()}
 	next.hash = chain(h.hash, next.seq, next.at, body)
-	_, _, err = tx.c.exec(ctx, `INSERT INTO journal (seq, at, body, hash) VALUES ($1, $2, $3, $4)`, next.seq, next.at, string(body), next.hash)
-	return next, err
+	tx.behind.add(journalSheet, next.seq, next.at, string(body), next.hash)
+	return next, nil
 }
 
 // chain returns the hash of a journal row: SHA-256 (FIPS 180-4) of the hash

@@ -2,14 +2,13 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 )
 
 // A cursor goes through the rows of a query one by one, so that it can be
 // walked beside another.
 type cursor[T any] struct {
-	rows *sql.Rows
+	rows rows
 	scan func(func(...any) error) (T, error)
 	row  T    // the row it stands on
 	ok   bool // false after the last
@@ -17,11 +16,11 @@ type cursor[T any] struct {
 
 // openCursor returns a cursor on the first row.
 func openCursor[T any](ctx context.Context, tx *Tx, scan func(func(...any) error) (T, error), text string) (*cursor[T], error) {
-	s, err := tx.c.stmt(context.WithoutCancel(ctx), text)
-	if err != nil {
+	ctx = context.WithoutCancel(ctx)
+	if err := tx.ready(ctx, text, false); err != nil {
 		return nil, err
 	}
-	rows, err := s.QueryContext(context.WithoutCancel(ctx))
+	rows, err := tx.c.open(ctx, text)
 	if err != nil {
 		return nil, err
 	}

@@ -33,8 +33,12 @@ func (tx *Tx) Receive(ctx context.Context, m sms.Incoming, from *member.Member) 
 	}
 	dedup := keyedHash(tx.db.keys.dedup, m.Gateway+"\x00"+m.Key)
 	sealed := key.seal("inbox", m.From+"\x00"+m.Text)
-	n, row, err := tx.put(ctx, `INSERT INTO inbox (gateway, dedup, at, sent_at, member, key, sealed, state) VALUES ($1, $2, $3, $4, $5, $6, $7, 'taken')
-		ON CONFLICT (gateway, dedup) DO NOTHING`, m.Gateway, dedup, micros(tx.now), micros(m.SentAt), id, key.id, sealed)
+	row, err := tx.nextID(ctx, "inbox")
+	if err != nil {
+		return false, err
+	}
+	n, err := tx.exec(ctx, `INSERT INTO inbox (id, gateway, dedup, at, sent_at, member, key, sealed, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'taken')
+		ON CONFLICT (gateway, dedup) DO NOTHING`, row, m.Gateway, dedup, micros(tx.now), micros(m.SentAt), id, key.id, sealed)
 	if err != nil {
 		return false, err
 	}
@@ -94,10 +98,10 @@ func (tx *Tx) Thread(ctx context.Context, m *member.Member, limit int) ([]Letter
 		all = append(all, l)
 		return nil
 	}, `SELECT at, out, sealed FROM (
-			SELECT * FROM (SELECT at, 0 AS out, sealed, id FROM inbox WHERE member = $1 AND key = $2 ORDER BY id DESC LIMIT $3)
+			SELECT * FROM (SELECT at, 0 AS out, sealed, id FROM inbox WHERE member = $1 AND key = $2 ORDER BY id DESC LIMIT $3 + 0) AS i
 			UNION ALL
-			SELECT * FROM (SELECT at, 1 AS out, sealed, id FROM outbox WHERE member = $1 AND key = $2 ORDER BY id DESC LIMIT $3)
-		) ORDER BY at DESC, out DESC, id DESC LIMIT $3 + 0`, int64(m.ID), m.Key, limit)
+			SELECT * FROM (SELECT at, 1 AS out, sealed, id FROM outbox WHERE member = $1 AND key = $2 ORDER BY id DESC LIMIT $3 + 0) AS o
+		) AS letters ORDER BY at DESC, out DESC, id DESC LIMIT $3 + 0`, int64(m.ID), m.Key, limit)
 	for i, j := 0, len(all)-1; i < j; i, j = i+1, j-1 {
 		all[i], all[j] = all[j], all[i]
 	}
@@ -142,7 +146,7 @@ func (tx *Tx) Count(ctx context.Context, name string, period time.Time) (n int, 
 		return 0, ErrReadOnly
 	}
 	err = tx.row(ctx, `INSERT INTO tally (name, period, n) VALUES ($1, $2, 1)
-		ON CONFLICT (name, period) DO UPDATE SET n = n + 1 RETURNING n`, name, micros(period)).Scan(&n)
+		ON CONFLICT (name, period) DO UPDATE SET n = tally.n + 1 RETURNING n`, name, micros(period)).Scan(&n)
 	return n, err
 }
 
@@ -203,6 +207,6 @@ func (tx *Tx) Forget(ctx context.Context) error {
 func (tx *Tx) NextDue(ctx context.Context) (time.Time, error) {
 	var next time.Time
 	err := tx.row(ctx, `SELECT coalesce(min(t), 0) FROM (
-		SELECT min(due_at) AS t FROM orders WHERE due_at > 0 UNION ALL SELECT min(dies_at) FROM key WHERE dies_at > 0)`).Scan(moment{&next})
+		SELECT min(due_at) AS t FROM orders WHERE due_at > 0 UNION ALL SELECT min(dies_at) FROM key WHERE dies_at > 0) AS due`).Scan(moment{&next})
 	return next, err
 }

@@ -1,11 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"maillon/internal/ledger"
@@ -33,6 +33,19 @@ func scanAccount(scan func(...any) error) (ledger.Account, error) {
 	return a, nil
 }
 
+// meet remembers an account as the database has it, unless it is known better:
+// balances are written behind. It returns the account as it is.
+func (tx *Tx) meet(a ledger.Account) ledger.Account {
+	if now, ok := tx.accounts[a.ID]; ok {
+		return now
+	}
+	if now, ok := tx.known[a.ID]; ok {
+		return now
+	}
+	tx.know(a)
+	return a
+}
+
 func (tx *Tx) know(a ledger.Account) {
 	if tx.accounts == nil {
 		tx.accounts = map[ledger.AccountID]ledger.Account{}
@@ -48,7 +61,7 @@ func (tx *Tx) Account(ctx context.Context, id ledger.AccountID) (ledger.Account,
 	if a, ok := tx.known[id]; ok {
 		return a, nil
 	}
-	a, err := scanAccount(tx.row(ctx, `SELECT `+accountColumns+` FROM account WHERE id = $1`, int64(id)).Scan)
+	a, err := scanAccount(tx.peek(ctx, `SELECT `+accountColumns+` FROM account WHERE id = $1`, int64(id)).Scan)
 	if errors.Is(found(err), ErrNotFound) {
 		return a, ledger.ErrNoAccount
 	}
@@ -61,6 +74,9 @@ func (tx *Tx) Account(ctx context.Context, id ledger.AccountID) (ledger.Account,
 // AccountsOf returns the accounts of a member, the oldest first.
 func (tx *Tx) AccountsOf(ctx context.Context, m member.ID) ([]ledger.Account, error) {
 	ids, ok := tx.owned[m]
+	if !ok {
+		ids, ok = tx.knownOwned[m]
+	}
 	if !ok {
 		if err := tx.readAccounts(ctx, m); err != nil {
 			return nil, err
@@ -81,22 +97,17 @@ func (tx *Tx) AccountsOf(ctx context.Context, m member.ID) ([]ledger.Account, er
 // readAccounts reads the accounts of a member once for the whole transaction.
 func (tx *Tx) readAccounts(ctx context.Context, m member.ID) error {
 	ids := make([]ledger.AccountID, 0, 1)
-	err := tx.each(ctx, func(scan func(...any) error) error {
+	err := tx.c.each(context.WithoutCancel(ctx), func(scan scan) error {
 		a, err := scanAccount(scan)
 		if err != nil {
 			return err
 		}
-		if _, ok := tx.accounts[a.ID]; !ok {
-			tx.know(a)
-		}
+		tx.meet(a)
 		ids = append(ids, a.ID)
 		return nil
 	}, `SELECT `+accountColumns+` FROM account WHERE member = $1 ORDER BY id`, int64(m))
-	if tx.owned == nil {
-		tx.owned = map[member.ID][]ledger.AccountID{}
-	}
 	if err == nil {
-		tx.owned[m] = ids
+		tx.own(m, ids)
 	}
 	return err
 }
@@ -125,14 +136,10 @@ func (tx *Tx) SystemAccount(ctx context.Context, name string, c money.Currency) 
 }
 
 func (tx *Tx) account(ctx context.Context, e accountEvent) (ledger.Account, error) {
-	a, err := scanAccount(tx.row(ctx, `SELECT `+accountColumns+` FROM account WHERE member = $1 AND name = $2 AND currency = $3`,
+	a, err := scanAccount(tx.peek(ctx, `SELECT `+accountColumns+` FROM account WHERE member = $1 AND name = $2 AND currency = $3`,
 		e.Member, e.Name, e.Currency).Scan)
 	if err == nil {
-		if known, ok := tx.accounts[a.ID]; ok {
-			return known, nil
-		}
-		tx.know(a)
-		return a, nil
+		return tx.meet(a), nil
 	}
 	if !errors.Is(found(err), ErrNotFound) {
 		return a, err
@@ -145,15 +152,32 @@ func (tx *Tx) account(ctx context.Context, e accountEvent) (ledger.Account, erro
 
 // openAccount writes a new account, and sets the ID of e.
 func (tx *Tx) openAccount(ctx context.Context, e *accountEvent) (err error) {
-	e.ID, err = tx.insert(ctx, `INSERT INTO account (member, name, currency, decimals, floor, unbounded) VALUES ($1, $2, $3, $4, $5, $6)`,
-		e.Member, e.Name, e.Currency, e.Decimals, e.Floor, bit(e.Unbounded))
+	if e.ID == 0 {
+		if e.ID, err = tx.nextID(ctx, "account"); err != nil {
+			return err
+		}
+	}
+	err = tx.later(ctx, `INSERT INTO account (id, member, name, currency, decimals, floor, unbounded) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		e.ID, e.Member, e.Name, e.Currency, e.Decimals, e.Floor, bit(e.Unbounded))
 	if err != nil {
 		return err
 	}
 	tx.record(event{Account: e})
 	tx.know(e.account())
-	delete(tx.owned, member.ID(e.Member))
+	m := member.ID(e.Member)
+	if ids, ok := tx.owned[m]; ok {
+		tx.own(m, append(slices.Clip(ids), ledger.AccountID(e.ID)))
+	} else if ids, ok := tx.knownOwned[m]; ok {
+		tx.own(m, append(slices.Clip(ids), ledger.AccountID(e.ID)))
+	}
 	return nil
+}
+
+func (tx *Tx) own(m member.ID, ids []ledger.AccountID) {
+	if tx.owned == nil {
+		tx.owned = map[member.ID][]ledger.AccountID{}
+	}
+	tx.owned[m] = ids
 }
 
 // Append implements ledger.Tx. A transaction without a time gets that of tx.
@@ -161,14 +185,15 @@ func (tx *Tx) Append(ctx context.Context, t *ledger.Transaction, after []ledger.
 	if t.At.IsZero() {
 		t.At = tx.now
 	}
-	id, err := tx.insert(ctx, `INSERT INTO txn (ref, key, kind, at, reverses, via, note) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		t.Ref, t.Key, string(t.Kind), micros(t.At), int64(t.Reverses), int64(t.Via), t.Note)
-	if isUnique(err) {
-		return ledger.ErrDuplicate
+	if taken, err := tx.taken(ctx, t); err != nil || taken {
+		return cmp.Or(err, ledger.ErrDuplicate)
 	}
+	id, err := tx.nextID(ctx, "txn")
 	if err != nil {
 		return err
 	}
+	tx.behind.add(txnSheet, id, t.Ref, t.Key, string(t.Kind), micros(t.At), int64(t.Reverses), int64(t.Via), t.Note)
+	tx.behind.useKey(t.Key)
 	t.ID = ledger.TransactionID(id)
 	e := txnEvent{
 		ID: id, Ref: t.Ref, Key: t.Key, Kind: string(t.Kind),
@@ -178,7 +203,6 @@ func (tx *Tx) Append(ctx context.Context, t *ledger.Transaction, after []ledger.
 		e.At = micros(t.At)
 	}
 	balances := map[ledger.AccountID]int64{}
-	rows := make([]postingRow, 0, len(t.Postings))
 	for i, p := range t.Postings {
 		if _, ok := balances[p.Account]; !ok {
 			a, err := tx.Account(ctx, p.Account)
@@ -188,50 +212,43 @@ func (tx *Tx) Append(ctx context.Context, t *ledger.Transaction, after []ledger.
 			balances[p.Account] = a.Balance.Minor()
 		}
 		balances[p.Account] += p.Amount.Minor()
-		rows = append(rows, postingRow{id, int64(i), int64(p.Account), p.Amount.Minor(), balances[p.Account]})
+		tx.behind.add(postingSheet, id, int64(i), int64(p.Account), p.Amount.Minor(), balances[p.Account])
 		e.Postings = append(e.Postings, [2]int64{int64(p.Account), p.Amount.Minor()})
 	}
-	if err := tx.insertPostings(ctx, rows); err != nil {
-		return err
-	}
 	for _, a := range after {
-		if err := tx.saveAccount(ctx, a); err != nil {
-			return err
-		}
+		tx.saveAccount(a)
 	}
 	tx.record(event{Txn: &e})
 	tx.touch(Books)
 	return nil
 }
 
-// insertPostings writes postings two by two, as most transactions have them.
-func (tx *Tx) insertPostings(ctx context.Context, rows []postingRow) error {
-	const one = `INSERT INTO posting (txn, n, account, amount, balance) VALUES ($1, $2, $3, $4, $5)`
-	const two = one + `, ($6, $7, $8, $9, $10)`
-	for pair := range slices.Chunk(rows, 2) {
-		text, p := one, pair[0]
-		args := []any{p.txn, p.n, p.account, p.amount, p.balance}
-		if len(pair) == 2 {
-			text, p = two, pair[1]
-			args = append(args, p.txn, p.n, p.account, p.amount, p.balance)
-		}
-		if _, err := tx.exec(ctx, text, args...); err != nil {
-			return err
+// taken reports whether the key of a transaction, or its reference, was used.
+func (tx *Tx) taken(ctx context.Context, t *ledger.Transaction) (bool, error) {
+	if !tx.writes {
+		return false, ErrReadOnly
+	}
+	used, known := tx.behind.keys[t.Key]
+	switch {
+	case used:
+		return true, nil
+	case known && t.Ref == "":
+		return false, nil
+	}
+	for _, r := range tx.behind.rows[txnSheet] {
+		if t.Ref != "" && r[1] == t.Ref {
+			return true, nil
 		}
 	}
-	return nil
+	var n int64
+	err := tx.peek(ctx, `SELECT (SELECT count(*) FROM txn WHERE key = $1) + (SELECT count(*) FROM txn WHERE ref = $2 AND ref <> '')`,
+		t.Key, t.Ref).Scan(&n)
+	return n > 0, err
 }
 
-func (tx *Tx) saveAccount(ctx context.Context, a ledger.Account) error {
-	_, err := tx.exec(ctx, `UPDATE account SET balance = $2, held = $3 WHERE id = $1`, int64(a.ID), a.Balance.Minor(), a.Held.Minor())
+func (tx *Tx) saveAccount(a ledger.Account) {
+	tx.behind.add(balanceSheet, int64(a.ID), a.Balance.Minor(), a.Held.Minor())
 	tx.know(a)
-	return err
-}
-
-// isUnique reports whether an error of the database says that a unique
-// constraint was hit.
-func isUnique(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "UNIQUE constraint failed")
 }
 
 // Hold implements ledger.HoldTx.
@@ -262,20 +279,24 @@ func (tx *Tx) SaveHold(ctx context.Context, h *ledger.Hold, after ledger.Account
 	}
 	var err error
 	if h.ID == 0 {
-		e.ID, err = tx.insert(ctx, `INSERT INTO hold (account, placed, remaining, txn, expires_at) VALUES ($1, $2, $3, $4, $5)`,
-			e.Account, e.Placed, e.Remaining, e.Txn, e.Expires)
+		if e.ID, err = tx.nextID(ctx, "hold"); err != nil {
+			return err
+		}
+		err = tx.later(ctx, `INSERT INTO hold (id, account, placed, remaining, txn, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+			e.ID, e.Account, e.Placed, e.Remaining, e.Txn, e.Expires)
 		h.ID = ledger.HoldID(e.ID)
 	} else {
 		if last := tx.lastTxn(); last != nil && after.Held == tx.accounts[after.ID].Held {
 			last.Hold = e.ID
 		}
-		_, err = tx.exec(ctx, `UPDATE hold SET remaining = $2 WHERE id = $1`, e.ID, e.Remaining)
+		err = tx.later(ctx, `UPDATE hold SET remaining = $2 WHERE id = $1`, e.ID, e.Remaining)
 	}
 	if err != nil {
 		return err
 	}
 	tx.record(event{Hold: &e})
-	return tx.saveAccount(ctx, after)
+	tx.saveAccount(after)
+	return nil
 }
 
 // lastTxn returns the transaction that was just appended; nil if something
@@ -448,7 +469,7 @@ type AccountRow struct {
 
 // AllAccounts calls do for every account, by ID.
 func (tx *Tx) AllAccounts(ctx context.Context, do func(AccountRow) error) error {
-	return tx.each(ctx, func(scan func(...any) error) error {
+	return tx.stream(ctx, func(scan scan) error {
 		var r AccountRow
 		a, err := scanAccount(func(to ...any) error { return scan(append(to, &r.Member, &r.Name)...) })
 		if err != nil {

@@ -20,7 +20,7 @@ const (
 
 const memberColumns = `m.id, m.key, m.state, m.secret, m.language, m.chosen, m.muted, m.role, m.ceiling, m.line,
 	m.opened_at, m.seen_at, m.frozen_at, m.frozen_by, m.lost_at, m.locked_till, m.look_till, m.ask_till, m.doubt_till, m.proved_at,
-	m.waiting, m.flood_till, coalesce(k.sealed, x'')`
+	m.waiting, m.flood_till, k.sealed`
 
 const fromMember = ` FROM member m LEFT JOIN key k ON k.id = m.key `
 
@@ -121,8 +121,11 @@ func (tx *Tx) CreateMember(ctx context.Context, m *member.Member) error {
 		return err
 	}
 	m.Key = id
-	row, err := tx.insert(ctx, `INSERT INTO member (key, state, language) VALUES ($1, $2, $3)`, m.Key, string(m.State), m.Language)
+	row, err := tx.nextID(ctx, "member")
 	if err != nil {
+		return err
+	}
+	if err := tx.later(ctx, `INSERT INTO member (id, key, state, language) VALUES ($1, $2, $3, $4)`, row, m.Key, string(m.State), m.Language); err != nil {
 		return err
 	}
 	m.ID = member.ID(row)
@@ -140,7 +143,7 @@ func (tx *Tx) SaveMember(ctx context.Context, m *member.Member) error {
 		secret = key.seal("member", m.Number.E164()+"\x00"+m.Nick+"\x00"+m.Word)
 		hash = keyedHash(tx.db.keys.number, m.Number.E164())
 	}
-	_, err := tx.exec(ctx, `UPDATE member SET key = $2, state = $3, secret = $4, number_hash = $5, language = $6, chosen = $7, muted = $8,
+	err := tx.later(ctx, `UPDATE member SET key = $2, state = $3, secret = $4, number_hash = $5, language = $6, chosen = $7, muted = $8,
 		role = $9, ceiling = $10, line = $11, opened_at = $12, seen_at = $13, frozen_at = $14, lost_at = $15, locked_till = $16,
 		look_till = $17, ask_till = $18, doubt_till = $19, proved_at = $20, waiting = $21, flood_till = $22, frozen_by = $23 WHERE id = $1`,
 		int64(m.ID), m.Key, string(m.State), secret, hash, m.Language, bit(m.Chosen), bit(m.Muted),
@@ -161,9 +164,8 @@ func (tx *Tx) SaveMember(ctx context.Context, m *member.Member) error {
 // SeeMember writes only what every SMS changes: when, on which line, how fast.
 // It is not of record: the journal has the SMS.
 func (tx *Tx) SeeMember(ctx context.Context, m *member.Member) error {
-	_, err := tx.exec(ctx, `UPDATE member SET seen_at = $2, line = $3, flood_till = $4, language = $5, waiting = $6 WHERE id = $1`,
+	return tx.later(ctx, `UPDATE member SET seen_at = $2, line = $3, flood_till = $4, language = $5, waiting = $6 WHERE id = $1`,
 		int64(m.ID), micros(m.SeenAt), m.Line, micros(m.FloodTill), m.Language, bit(m.Waiting))
-	return err
 }
 
 // Erase forgets a member for ever: name and number go, and the key that sealed
@@ -207,8 +209,11 @@ func (tx *Tx) newKey(ctx context.Context, dies time.Time) (int64, sealKey, error
 	if err != nil {
 		return 0, sealKey{}, err
 	}
-	id, err := tx.insert(ctx, `INSERT INTO key (sealed, dies_at) VALUES ($1, $2)`, wrapped, micros(dies))
-	if err != nil {
+	if !tx.writes {
+		return 0, sealKey{}, ErrReadOnly
+	}
+	var id int64
+	if err := tx.row(ctx, `INSERT INTO key (sealed, dies_at) VALUES ($1, $2) RETURNING id`, wrapped, micros(dies)).Scan(&id); err != nil {
 		return 0, sealKey{}, err
 	}
 	aead, err := newAEAD(raw)
@@ -316,17 +321,16 @@ func (tx *Tx) GiveUpNick(ctx context.Context, m *member.Member, nickFree time.Ti
 
 func (tx *Tx) saveNick(ctx context.Context, e nickEvent) error {
 	tx.record(event{Nick: &e})
-	_, err := tx.exec(ctx, `INSERT INTO nick (hash, lookalike, member, free_at) VALUES ($1, $2, $3, $4)
+	return tx.later(ctx, `INSERT INTO nick (hash, lookalike, member, free_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (hash) DO UPDATE SET lookalike = excluded.lookalike, member = excluded.member, free_at = excluded.free_at`,
 		e.Hash, e.Lookalike, e.Member, e.Free)
-	return err
 }
 
 // indexNick files a pseudo under itself and under each of its spellings with
 // one letter less: two pseudos at distance 1 share one of them.
 func (tx *Tx) indexNick(ctx context.Context, id member.ID, nick string) error {
 	for _, v := range spellings(nick) {
-		if _, err := tx.exec(ctx, `INSERT INTO nick_near (hash, member) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
+		if err := tx.later(ctx, `INSERT INTO nick_near (hash, member) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
 			tx.nickHash("near", v), int64(id)); err != nil {
 			return err
 		}
@@ -407,7 +411,7 @@ func oneApart(a, b string) bool {
 func (tx *Tx) Block(ctx context.Context, m, other member.ID, on bool) error {
 	text, args := `DELETE FROM block WHERE member = $1 AND other = $2`, []any{int64(m), int64(other)}
 	if on {
-		text = `INSERT INTO block (member, other) SELECT $1, $2 WHERE (SELECT count(*) FROM block WHERE member = $1) < $3
+		text = `INSERT INTO block (member, other) SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT) WHERE (SELECT count(*) FROM block WHERE member = $1) < $3
 			ON CONFLICT DO NOTHING`
 		args = append(args, maxBlocks)
 	}
@@ -445,7 +449,7 @@ func (tx *Tx) HasRefused(ctx context.Context, n sms.Number) (bool, error) {
 // Looked notes that a member was shown the name of another on a local day, and
 // returns how many such names were not paid that day by now.
 func (tx *Tx) Looked(ctx context.Context, m, other member.ID, midnight time.Time) (int, error) {
-	_, err := tx.exec(ctx, `INSERT INTO lookup (member, other, day) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+	err := tx.later(ctx, `INSERT INTO lookup (member, other, day) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
 		int64(m), int64(other), micros(midnight))
 	if err != nil {
 		return 0, err

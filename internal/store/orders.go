@@ -21,7 +21,7 @@ const maxDraws = 64 // tries for a reference that is not taken
 
 const orderColumns = `o.id, o.ref, o.kind, o.state, o.owner, o.asked, o.payer, o.payee, o.currency, o.decimals, o.amount, o.secret,
 	o.question, o.late, o.nonce, o.code_len, o.tries, o.warned, o.created_at, o.code_end, o.due_at, o.paid_at, o.ended_at, o.txn, o.target,
-	o.target_ref, o.hold, o.line, o.key, coalesce(k.sealed, x'')`
+	o.target_ref, o.hold, o.line, o.key, k.sealed`
 
 const fromOrder = ` FROM orders o LEFT JOIN key k ON k.id = o.key `
 

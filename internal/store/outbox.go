@@ -70,15 +70,18 @@ func (tx *Tx) Enqueue(ctx context.Context, o Out, to *member.Member) (err error)
 		return err
 	}
 	_, segments := sms.Segments(o.Text)
-	_, err = tx.exec(ctx, `INSERT INTO outbox (at, member, key, sealed, gateway, priority, expires_at, next_at, state, segments)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $1, 'queued', $8)`,
-		micros(tx.now), int64(o.Member), key.id, key.seal("outbox", o.To.E164()+"\x00"+o.Text), o.Gateway, int(o.Priority), micros(o.Expires), segments)
+	id, err := tx.nextID(ctx, "outbox")
+	if err != nil {
+		return err
+	}
+	tx.behind.add(outboxSheet, id, micros(tx.now), int64(o.Member), key.id, key.seal("outbox", o.To.E164()+"\x00"+o.Text), o.Gateway,
+		int64(o.Priority), micros(o.Expires), micros(tx.now), Queued, int64(segments))
 	tx.touch(Outgoing)
-	return err
+	return nil
 }
 
 const outColumns = `o.id, o.member, o.gateway, o.priority, o.at, o.expires_at, o.next_at, o.state, o.tries, o.doubts,
-	o.handed_at, o.segments, o.provider_id, o.detail, o.key, o.sealed, coalesce(k.sealed, x'')`
+	o.handed_at, o.segments, o.provider_id, o.detail, o.key, o.sealed, k.sealed`
 
 const fromOut = ` FROM outbox o LEFT JOIN key k ON k.id = o.key `
 

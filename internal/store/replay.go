@@ -138,7 +138,7 @@ func (r journalRow) head() Head { return Head{r.seq, fromMicros(r.at), r.hash} }
 // journal calls do for each row of the journal up to a moment, in order, and
 // stops when ctx ends.
 func (tx *Tx) journal(ctx context.Context, until int64, do func(journalRow) error) error {
-	return tx.each(ctx, func(scan func(...any) error) error {
+	return tx.stream(ctx, func(scan func(...any) error) error {
 		var r journalRow
 		if err := scan(&r.seq, &r.at, &r.body, &r.hash); err != nil {
 			return err
@@ -200,18 +200,13 @@ func untilMicros(t time.Time) int64 {
 // apart runs do like View, but on a connection of its own, for long work that
 // must not be in the way of the others.
 func (db *DB) apart(ctx context.Context, do func(*Tx) error) (err error) {
-	if db.path == Memory {
+	if db.engine.readers() == 0 {
 		return db.View(ctx, do)
 	}
-	pool, err := openPool(db.path, "ro")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, pool.Close()) }()
-	c, err := newConn(ctx, pool)
+	c, err := db.engine.another(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	return db.view(context.WithoutCancel(ctx), c, do)
+	return db.look(context.WithoutCancel(ctx), c, do)
 }

@@ -92,10 +92,10 @@ func (r Restoration) restore(ctx context.Context) (report Restored, err error) {
 	if err != nil {
 		return report, err
 	}
-	source := &DB{path: books, keys: ring}
+	source := &DB{engine: &sqliteEngine{path: books}, keys: ring}
 	err = source.apart(ctx, func(from *Tx) error {
 		w := restorer{Restoration: r, from: from, to: to, report: &report, until: untilMicros(r.At), erased: seen{}}
-		return w.run(ctx, &DB{path: keys, keys: ring})
+		return w.run(ctx, &DB{engine: &sqliteEngine{path: keys}, keys: ring})
 	})
 	if err = errors.Join(err, to.Close()); err != nil {
 		return report, errors.Join(err, removeDatabase(partial))

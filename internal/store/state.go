@@ -29,7 +29,7 @@ func (tx *Tx) State(ctx context.Context, name string) (string, error) {
 // SetState writes a named value of the whole server.
 func (tx *Tx) SetState(ctx context.Context, name, value string) error {
 	tx.record(event{State: &stateEvent{name, value}})
-	_, err := tx.exec(ctx, `INSERT INTO state (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
+	err := tx.later(ctx, `INSERT INTO state (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
 	return err
 }
 
@@ -53,14 +53,17 @@ func (tx *Tx) SetPaused(ctx context.Context, since time.Time) error {
 
 // LastEntry returns when something was written to the journal last.
 func (tx *Tx) LastEntry(ctx context.Context) (at time.Time, err error) {
-	err = tx.row(ctx, `SELECT coalesce(max(at), 0) FROM (SELECT at FROM journal ORDER BY seq DESC LIMIT 1)`).Scan(moment{&at})
+	err = tx.row(ctx, `SELECT coalesce(max(at), 0) FROM (SELECT at FROM journal ORDER BY seq DESC LIMIT 1) AS newest`).Scan(moment{&at})
 	return at, err
 }
 
 // Raise notes an alert for the administrators' page.
 func (tx *Tx) Raise(ctx context.Context, rule string, about member.ID) error {
-	_, err := tx.exec(ctx, `INSERT INTO alert (at, rule, member) VALUES ($1, $2, $3)`, micros(tx.now), rule, int64(about))
-	return err
+	id, err := tx.nextID(ctx, "alert")
+	if err != nil {
+		return err
+	}
+	return tx.later(ctx, `INSERT INTO alert (id, at, rule, member) VALUES ($1, $2, $3, $4)`, id, micros(tx.now), rule, int64(about))
 }
 
 // OpenAlerts counts the alerts that nobody has dealt with.
@@ -111,8 +114,7 @@ func (tx *Tx) SaveCard(ctx context.Context, m *member.Member, c *Card) error {
 	}
 	e := cardEvent{Member: int64(m.ID), Key: m.Key, Sealed: key.seal("card", string(text)), Tries: c.Tries, Locked: micros(c.LockedTill)}
 	tx.record(event{Card: &e})
-	_, err = tx.exec(ctx, `INSERT INTO card (member, key, sealed, tries, locked_till) VALUES ($1, $2, $3, $4, $5)
+	return tx.later(ctx, `INSERT INTO card (member, key, sealed, tries, locked_till) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (member) DO UPDATE SET key = excluded.key, sealed = excluded.sealed, tries = excluded.tries, locked_till = excluded.locked_till`,
 		e.Member, e.Key, e.Sealed, e.Tries, e.Locked)
-	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 
 	"maillon/internal/ledger"
@@ -14,17 +15,22 @@ import (
 // and ends with it.
 type Tx struct {
 	db      *DB
-	c       *conn
+	c       conn
 	now     time.Time
 	writes  bool
 	events  []event
 	touched map[Topic]bool
 	erased  bool // a key was destroyed
 
-	accounts map[ledger.AccountID]ledger.Account // as this Tx has read or left them
-	known    map[ledger.AccountID]ledger.Account // as they were before it; nobody else can write meanwhile
-	owned    map[member.ID][]ledger.AccountID    // whose accounts it has read
-	keys     map[int64]sealKey                   // that it has unwrapped
+	behind  *behind     // of the batch; nil in a View beside it
+	marked  bool        // a savepoint stands before what it wrote
+	written [sheets]int // of the sheets, at the savepoint
+
+	accounts   map[ledger.AccountID]ledger.Account // as this Tx has read or left them
+	known      map[ledger.AccountID]ledger.Account // as they were before it; nobody else can write meanwhile
+	owned      map[member.ID][]ledger.AccountID    // whose accounts it has read
+	knownOwned map[member.ID][]ledger.AccountID    // as of before it
+	keys       map[int64]sealKey                   // that it has unwrapped
 }
 
 // ErrReadOnly means that a View tried to write.
@@ -41,67 +47,81 @@ func (tx *Tx) touch(t Topic) {
 	tx.touched[t] = true
 }
 
-// statements run without the caller's cancellation: what has begun ends.
-func (tx *Tx) put(ctx context.Context, text string, args ...any) (rows, id int64, err error) {
-	if !tx.writes {
-		return 0, 0, ErrReadOnly
+// ready makes the database say what the batch has done so far, before a
+// statement that looks at a table which is written behind; and before the first
+// that writes, a savepoint to go back to. Statements run without the caller's
+// cancellation: what has begun ends.
+func (tx *Tx) ready(ctx context.Context, text string, writes bool) error {
+	if tx.behind == nil {
+		return nil
 	}
-	return tx.c.exec(context.WithoutCancel(ctx), text, args...)
+	due := tx.behind.pending() && tx.db.mentions(text)
+	if (due || writes) && !tx.marked {
+		if err := tx.c.later(ctx, savepoint); err != nil {
+			return err
+		}
+		tx.marked, tx.written = true, tx.behind.written
+	}
+	if !due {
+		return nil
+	}
+	return tx.behind.write(ctx, tx.c)
 }
 
+// exec runs a statement that writes, and returns how many rows it changed.
 func (tx *Tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	rows, _, err := tx.put(ctx, text, args...)
-	return rows, err
+	if !tx.writes {
+		return 0, ErrReadOnly
+	}
+	ctx = context.WithoutCancel(ctx)
+	if err := tx.ready(ctx, text, true); err != nil {
+		return 0, err
+	}
+	return tx.c.exec(ctx, text, args...)
 }
 
-func (tx *Tx) insert(ctx context.Context, text string, args ...any) (id int64, err error) {
-	_, id, err = tx.put(ctx, text, args...)
-	return id, err
+// later is exec for whoever need not know how many rows were changed.
+func (tx *Tx) later(ctx context.Context, text string, args ...any) error {
+	if !tx.writes {
+		return ErrReadOnly
+	}
+	ctx = context.WithoutCancel(ctx)
+	if err := tx.ready(ctx, text, true); err != nil {
+		return err
+	}
+	return tx.c.later(ctx, text, args...)
 }
 
+// row asks for one row, of a statement that may write too.
 func (tx *Tx) row(ctx context.Context, text string, args ...any) row {
+	ctx = context.WithoutCancel(ctx)
+	if err := tx.ready(ctx, text, !strings.HasPrefix(text, "SELECT")); err != nil {
+		return badRow{err}
+	}
+	return tx.c.row(ctx, text, args...)
+}
+
+// peek asks for one row as the database has it, without what is written behind.
+func (tx *Tx) peek(ctx context.Context, text string, args ...any) row {
 	return tx.c.row(context.WithoutCancel(ctx), text, args...)
 }
 
-// each calls do for each row of a query.
-func (tx *Tx) each(ctx context.Context, do func(scan func(...any) error) error, text string, args ...any) (err error) {
-	s, err := tx.c.stmt(context.WithoutCancel(ctx), text)
-	if err != nil {
+// each calls do for each row of a query. There must not be very many.
+func (tx *Tx) each(ctx context.Context, do func(scan) error, text string, args ...any) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := tx.ready(ctx, text, false); err != nil {
 		return err
 	}
-	rows, err := s.QueryContext(context.WithoutCancel(ctx), args...)
-	if err != nil {
+	return tx.c.each(ctx, do, text, args...)
+}
+
+// stream is each for rows that may be too many to remember.
+func (tx *Tx) stream(ctx context.Context, do func(scan) error, text string, args ...any) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := tx.ready(ctx, text, false); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := do(rows.Scan); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// A row is one row asked for, or the error that came instead.
-type row struct {
-	r   *sql.Row
-	err error
-}
-
-func (c *conn) row(ctx context.Context, text string, args ...any) row {
-	s, err := c.stmt(ctx, text)
-	if err != nil {
-		return row{err: err}
-	}
-	return row{r: s.QueryRowContext(ctx, args...)}
-}
-
-// Scan reads the row. No row is sql.ErrNoRows.
-func (r row) Scan(to ...any) error {
-	if r.err != nil {
-		return r.err
-	}
-	return r.r.Scan(to...)
+	return walk(ctx, tx.c, do, text, args...)
 }
 
 // found turns the absence of a row into ErrNotFound.

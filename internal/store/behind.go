@@ -1,0 +1,230 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+)
+
+// maxTogether is how many rows one statement writes at most; a power of two,
+// so that few statements serve for any number.
+const maxTogether = 64
+
+// A sheet is a table whose rows are written behind: gathered while a batch
+// runs, and then written many to a statement. Most of what a payment costs is
+// the statement, not the row.
+type sheet int
+
+// The sheets, in the order in which they are written.
+const (
+	txnSheet sheet = iota
+	postingSheet
+	balanceSheet
+	outboxSheet
+	journalSheet
+	sheets
+)
+
+// sheetText says what each sheet's rows are: the statement before and after
+// them, and how many columns a row has.
+var sheetText = [sheets]struct {
+	before, after string
+	columns       int
+}{
+	txnSheet:     {`INSERT INTO txn (id, ref, key, kind, at, reverses, via, note) VALUES `, ``, 8},
+	postingSheet: {`INSERT INTO posting (txn, n, account, amount, balance) VALUES `, ``, 5},
+	balanceSheet: {
+		`UPDATE account SET balance = v.column2, held = v.column3 FROM (VALUES `, `) AS v WHERE account.id = v.column1`, 3,
+	},
+	outboxSheet: {
+		`INSERT INTO outbox (id, at, member, key, sealed, gateway, priority, expires_at, next_at, state, segments) VALUES `, ``, 11,
+	},
+	journalSheet: {`INSERT INTO journal (seq, at, body, hash) VALUES `, ``, 4},
+}
+
+// sheetTables are the tables that the sheets are of, as statements name them.
+var sheetTables = []string{"txn", "posting", "account", "outbox", "journal"}
+
+// behind is what a batch has not written yet. Rows stay until the batch ends,
+// for those written inside a savepoint may have to be written again.
+type behind struct {
+	rows    [sheets][][]any
+	written [sheets]int
+	keys    map[string]bool  // of transactions: true in rows, false known to be nowhere
+	ids     map[string]int64 // the last given of each table; nil: not known
+}
+
+// A place is where a batch was when a request began.
+type place struct {
+	rows [sheets]int
+	ids  map[string]int64
+}
+
+func (b *behind) place() place {
+	p := place{ids: maps.Clone(b.ids)}
+	for s := range sheets {
+		p.rows[s] = len(b.rows[s])
+	}
+	return p
+}
+
+// back forgets what came after a place. written is what was written before the
+// savepoint; what was written since is no more.
+func (b *behind) back(p place, written [sheets]int) {
+	for _, r := range b.rows[txnSheet][p.rows[txnSheet]:] {
+		b.keys[r[2].(string)] = false
+	}
+	for s := range sheets {
+		b.rows[s] = b.rows[s][:p.rows[s]]
+		b.written[s] = min(b.written[s], written[s])
+	}
+	b.ids = p.ids
+}
+
+// clear forgets all rows: they are on disk, or will never be.
+func (b *behind) clear() {
+	for s := range sheets {
+		clear(b.rows[s])
+		b.rows[s] = b.rows[s][:0]
+	}
+	b.written = [sheets]int{}
+	b.keys = nil
+}
+
+// useKey notes the key of a transaction.
+func (b *behind) useKey(key string) {
+	if b.keys == nil {
+		b.keys = map[string]bool{}
+	}
+	b.keys[key] = true
+}
+
+func (b *behind) add(s sheet, values ...any) { b.rows[s] = append(b.rows[s], values) }
+
+func (b *behind) pending() bool {
+	for s := range sheets {
+		if b.written[s] < len(b.rows[s]) {
+			return true
+		}
+	}
+	return false
+}
+
+// write writes the rows of all sheets that are not written yet.
+func (b *behind) write(ctx context.Context, c conn) error {
+	for s := range sheets {
+		rows := b.rows[s][b.written[s]:]
+		if s == balanceSheet {
+			rows = lastOf(rows)
+		}
+		for len(rows) > 0 {
+			n := maxTogether
+			for n > len(rows) {
+				n /= 2
+			}
+			args := make([]any, 0, n*sheetText[s].columns)
+			for _, r := range rows[:n] {
+				args = append(args, r...)
+			}
+			if err := c.later(ctx, sheetStatement(s, n), args...); err != nil {
+				return fmt.Errorf("write behind: %w", err)
+			}
+			rows = rows[n:]
+		}
+		b.written[s] = len(b.rows[s])
+	}
+	return nil
+}
+
+// lastOf returns the last row for each account.
+func lastOf(rows [][]any) [][]any {
+	if len(rows) < 2 {
+		return rows
+	}
+	last := make(map[any]int, len(rows))
+	for n, r := range rows {
+		last[r[0]] = n
+	}
+	kept := make([][]any, 0, len(last))
+	for n, r := range rows {
+		if last[r[0]] == n {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// statements are the texts of sheetStatement, made once.
+var statements = func() (all [sheets]map[int]string) {
+	for s := range sheets {
+		all[s] = map[int]string{}
+		for n := 1; n <= maxTogether; n *= 2 {
+			all[s][n] = makeStatement(s, n)
+		}
+	}
+	return all
+}()
+
+func sheetStatement(s sheet, n int) string { return statements[s][n] }
+
+// makeStatement writes n rows of marks; the numbers of an UPDATE need to be told
+// that they are numbers.
+func makeStatement(s sheet, n int) string {
+	var b strings.Builder
+	b.WriteString(sheetText[s].before)
+	mark := "$%d"
+	if s == balanceSheet {
+		mark = "CAST($%d AS BIGINT)"
+	}
+	for r := range n {
+		if r > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteByte('(')
+		for c := range sheetText[s].columns {
+			if c > 0 {
+				b.WriteString(", ")
+			}
+			fmt.Fprintf(&b, mark, r*sheetText[s].columns+c+1)
+		}
+		b.WriteByte(')')
+	}
+	b.WriteString(sheetText[s].after)
+	return b.String()
+}
+
+// mentions reports whether a statement may look at a table that is written
+// behind. The answer is remembered for each text.
+func (db *DB) mentions(text string) bool {
+	known, ok := db.looks[text]
+	if !ok {
+		for _, w := range strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '(' || r == ')' || r == ',' || r == '\n' || r == '\t' }) {
+			for _, t := range sheetTables {
+				known = known || w == t
+			}
+		}
+		db.looks[text] = known
+	}
+	return known
+}
+
+// nextID gives the next number of a table. Whoever writes is alone, so that
+// none is given twice.
+func (tx *Tx) nextID(ctx context.Context, table string) (int64, error) {
+	if !tx.writes {
+		return 0, ErrReadOnly
+	}
+	b := tx.behind
+	last, ok := b.ids[table]
+	if !ok {
+		if err := tx.c.row(context.WithoutCancel(ctx), `SELECT coalesce(max(id), 0) FROM `+table).Scan(&last); err != nil {
+			return 0, err
+		}
+	}
+	if b.ids == nil {
+		b.ids = map[string]int64{}
+	}
+	b.ids[table] = last + 1
+	return last + 1, nil
+}
