@@ -10,6 +10,9 @@ import (
 // IsOutage reports whether an error comes from the disk or the machine, not from
 // what was asked: the same Update may well succeed later.
 func IsOutage(err error) bool {
+	if _, ok := errors.AsType[errOutage](err); ok {
+		return true
+	}
 	e, ok := errors.AsType[*driver.Error](err)
 	if !ok {
 		return errors.Is(err, ErrBusy) || errors.Is(err, ErrClosed)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -205,8 +206,8 @@ type heldRow struct {
 	values [][]byte
 }
 
-func hold(c *pgx.Conn, r pgx.Rows) heldRow {
-	h := heldRow{types: c.TypeMap(), fields: r.FieldDescriptions()}
+func (p *postgresConn) hold(fields []pgconn.FieldDescription, r pgx.Rows) heldRow {
+	h := heldRow{types: p.c.TypeMap(), fields: fields}
 	for _, v := range r.RawValues() {
 		if v != nil {
 			v = append(make([]byte, 0, len(v)), v...)
@@ -260,8 +261,9 @@ func (p *postgresConn) row(ctx context.Context, text string, args ...any) row {
 func (p *postgresConn) read(ctx context.Context, text string, args ...any) (all []heldRow, err error) {
 	p.queue.Queue(text, args...)
 	_, err = p.send(ctx, func(r pgx.Rows) error {
+		fields := slices.Clone(r.FieldDescriptions()) // the connection writes over its own
 		for r.Next() {
-			all = append(all, hold(p.c, r))
+			all = append(all, p.hold(fields, r))
 		}
 		return nil
 	})

@@ -247,3 +247,6 @@ CREATE TABLE journal (
     body TEXT    NOT NULL,
     hash BLOB    NOT NULL
 );
+
+-- postgres: CREATE TABLE turn (id INTEGER PRIMARY KEY);
+-- postgres: INSERT INTO turn (id) VALUES (1);
