@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -210,12 +212,28 @@ func (c *sqliteConn) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	if s, ok := c.stmts[text]; ok {
 		return s, nil
 	}
-	s, err := c.c.PrepareContext(ctx, text)
+	s, err := c.c.PrepareContext(ctx, nameless(text))
 	if err != nil {
 		return nil, err
 	}
 	c.stmts[text] = s
 	return s, nil
+}
+
+// nameless writes ? for $1, $2 and so on, if each stands once and in order: the
+// driver looks a name up among all others, for each value of each row.
+func nameless(text string) string {
+	var b strings.Builder
+	parts := strings.Split(text, "$")
+	b.WriteString(parts[0])
+	for n, part := range parts[1:] {
+		rest, ok := strings.CutPrefix(part, strconv.Itoa(n+1))
+		if !ok || rest != "" && '0' <= rest[0] && rest[0] <= '9' {
+			return text
+		}
+		b.WriteString("?" + rest)
+	}
+	return b.String()
 }
 
 func (c *sqliteConn) exec(ctx context.Context, text string, args ...any) (int64, error) {
