@@ -41,6 +41,9 @@ func (d *Desk) confirmPayment(ctx context.Context, tx *store.Tx, o *order.Order,
 	if err != nil {
 		return err
 	}
+	if err := d.lately(ctx, tx, o, payer, &facts); err != nil {
+		return err
+	}
 	return d.transfer(ctx, tx, o, payer, payee, facts)
 }
 

@@ -164,24 +164,26 @@ func rule(id string) notice.Phrase {
 	return notice.Phrase{Key: "alerte.regle", Fields: notice.Fields{"rule": id}}
 }
 
+// lately fills in what the last hours say of a payment that is about to happen.
+func (d *Desk) lately(ctx context.Context, tx *store.Tx, o *order.Order, payer *member.Member, p *guard.Payment) (err error) {
+	c := o.Amount.Currency()
+	if limits := d.limits(c); limits.NearLimit(p.Amount) {
+		p.NearLimit24h, err = tx.CountBetween(ctx, payer.ID, c, limits.NearRanges())
+		if err != nil {
+			return err
+		}
+	}
+	in, err := tx.PaidIn(ctx, payer.ID, c, tx.Now().Add(-time.Hour))
+	p.PayersIn1h, p.InLast1h, p.OutLast1h = in.Payers, in.Sum, in.Out
+	return err
+}
+
 // suspicious applies the rules that act when a payment is about to happen. It
 // reports whether the payment must be held for an administrator. In the mode
 // log, and for what only warns, it goes on.
 func (d *Desk) suspicious(ctx context.Context, tx *store.Tx, o *order.Order, payer *member.Member, p guard.Payment) (hold bool, err error) {
 	c := o.Amount.Currency()
-	unit := setting.Whole(1, c).Minor()
-	limits := d.limits(c)
-	if limits.NearLimit(p.Amount) {
-		p.NearLimit24h, err = tx.CountBetween(ctx, payer.ID, c, limits.NearRanges())
-		if err != nil {
-			return false, err
-		}
-	}
-	in, err := tx.PaidIn(ctx, payer.ID, c, tx.Now().Add(-time.Hour))
-	if err != nil {
-		return false, err
-	}
-	p.PayersIn1h, p.InLast1h, p.OutLast1h = in.Payers, in.Sum, in.Out
+	unit, limits := setting.Whole(1, c).Minor(), d.limits(c)
 	for _, r := range []struct {
 		id    string
 		fires bool

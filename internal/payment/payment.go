@@ -135,6 +135,9 @@ func (d *Desk) Pay(ctx context.Context, tx *store.Tx, payer, payee *member.Membe
 		if again, err := d.heldAlready(ctx, tx, payer, payee, o); again || err != nil {
 			return err
 		}
+		if err := d.lately(ctx, tx, o, payer, &facts); err != nil {
+			return err
+		}
 		if err := tx.InsertOrder(ctx, o, payer); err != nil {
 			return err
 		}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -21,6 +24,8 @@ const (
 	txnSheet sheet = iota
 	postingSheet
 	balanceSheet
+	orderSheet
+	inboxSheet
 	outboxSheet
 	journalSheet
 	sheets
@@ -37,14 +42,19 @@ var sheetText = [sheets]struct {
 	balanceSheet: {
 		`UPDATE account SET balance = v.column2, held = v.column3 FROM (VALUES `, `) AS v WHERE account.id = v.column1`, 3,
 	},
+	orderSheet: {`INSERT INTO orders (` + orderRow + `) VALUES `, ``, 29},
+	inboxSheet: {`INSERT INTO inbox (id, gateway, dedup, at, sent_at, member, key, sealed, state) VALUES `, ``, 9},
 	outboxSheet: {
 		`INSERT INTO outbox (id, at, member, key, sealed, gateway, priority, expires_at, next_at, state, segments) VALUES `, ``, 11,
 	},
 	journalSheet: {`INSERT INTO journal (seq, at, body, hash) VALUES `, ``, 4},
 }
 
-// sheetTables are the tables that the sheets are of, as statements name them.
-var sheetTables = []string{"txn", "posting", "account", "outbox", "journal"}
+// sheetTables are the tables of which a sheet is, as statements name them.
+var sheetTables = map[string]sheet{
+	"txn": txnSheet, "posting": postingSheet, "account": balanceSheet, "orders": orderSheet, "inbox": inboxSheet, "outbox": outboxSheet,
+	"journal": journalSheet,
+}
 
 // behind is what a batch has not written yet. Rows stay until the batch ends,
 // for those written inside a savepoint may have to be written again.
@@ -102,42 +112,54 @@ func (b *behind) useKey(key string) {
 
 func (b *behind) add(s sheet, values ...any) { b.rows[s] = append(b.rows[s], values) }
 
-func (b *behind) pending() bool {
-	for s := range sheets {
-		if b.written[s] < len(b.rows[s]) {
-			return true
-		}
-	}
-	return false
-}
+func (b *behind) pending(s sheet) bool { return b.written[s] < len(b.rows[s]) }
 
-// write writes the rows of all sheets that are not written yet.
-func (b *behind) write(ctx context.Context, c conn) error {
+// writeAll writes the rows of all sheets that are not written yet.
+func (b *behind) writeAll(ctx context.Context, c conn) error {
 	for s := range sheets {
-		rows := b.rows[s][b.written[s]:]
-		if s == balanceSheet {
-			rows = lastOf(rows)
+		if err := b.write(ctx, c, s); err != nil {
+			return err
 		}
-		for len(rows) > 0 {
-			n := maxTogether
-			for n > len(rows) {
-				n /= 2
-			}
-			args := make([]any, 0, n*sheetText[s].columns)
-			for _, r := range rows[:n] {
-				args = append(args, r...)
-			}
-			if err := c.later(ctx, sheetStatement(s, n), args...); err != nil {
-				return fmt.Errorf("write behind: %w", err)
-			}
-			rows = rows[n:]
-		}
-		b.written[s] = len(b.rows[s])
 	}
 	return nil
 }
 
-// lastOf returns the last row for each account.
+// write writes the rows of a sheet that are not written yet.
+func (b *behind) write(ctx context.Context, c conn, s sheet) error {
+	rows := b.rows[s][b.written[s]:]
+	if s == balanceSheet || s == orderSheet {
+		rows = lastOf(rows)
+	}
+	for len(rows) > 0 {
+		n := maxTogether
+		for n > len(rows) {
+			n /= 2
+		}
+		args := make([]any, 0, n*sheetText[s].columns)
+		for _, r := range rows[:n] {
+			args = append(args, r...)
+		}
+		if err := c.later(ctx, sheetStatement(s, n), args...); err != nil {
+			return fmt.Errorf("write behind: %w", err)
+		}
+		rows = rows[n:]
+	}
+	b.written[s] = len(b.rows[s])
+	return nil
+}
+
+// waiting returns the newest row of a sheet that begins with a number and is
+// not written yet.
+func (b *behind) waiting(s sheet, id int64) ([]any, bool) {
+	for n := len(b.rows[s]) - 1; n >= b.written[s]; n-- {
+		if b.rows[s][n][0] == id {
+			return b.rows[s][n], true
+		}
+	}
+	return nil, false
+}
+
+// lastOf returns the last row for each number.
 func lastOf(rows [][]any) [][]any {
 	if len(rows) < 2 {
 		return rows
@@ -194,19 +216,64 @@ func makeStatement(s sheet, n int) string {
 	return b.String()
 }
 
-// mentions reports whether a statement may look at a table that is written
-// behind. The answer is remembered for each text.
-func (db *DB) mentions(text string) bool {
+// A look is what a statement has to do with tables that are written behind.
+type look struct {
+	at []sheet
+	of int // the argument that is a member whom all orders it looks at concern; -1: none
+}
+
+// memberArg finds the condition that makes a statement about one member.
+var memberArg = regexp.MustCompile(`\b(?:payer|payee|asked|owner|member) = \$(\d+)`)
+
+// looksAt returns what a statement looks at or changes. It is worked out once for
+// each text.
+func (db *DB) looksAt(text string) look {
 	known, ok := db.looks[text]
+	if ok {
+		return known
+	}
+	known.of = -1
+	before := ""
+	for _, w := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" (),\n\t", r) }) {
+		if s, ok := sheetTables[w]; ok && slices.Contains([]string{"FROM", "JOIN", "INTO", "UPDATE"}, before) {
+			known.at = append(known.at, s)
+		}
+		before = w
+	}
+	if m := memberArg.FindStringSubmatch(text); m != nil && strings.HasPrefix(text, "SELECT") && !strings.Contains(text, " OR ") {
+		n, err := strconv.Atoi(m[1])
+		if err == nil {
+			known.of = n - 1
+		}
+	}
+	db.looks[text] = known
+	return known
+}
+
+// due returns the sheets that must be written before a statement runs.
+func (b *behind) due(l look, args []any) (all []sheet) {
+	for _, s := range l.at {
+		if b.pending(s) && (s != orderSheet || l.of < 0 || b.concerns(args[l.of])) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// concerns reports whether an order that is not written yet is about a member.
+func (b *behind) concerns(m any) bool {
+	id, ok := m.(int64)
 	if !ok {
-		for _, w := range strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '(' || r == ')' || r == ',' || r == '\n' || r == '\t' }) {
-			for _, t := range sheetTables {
-				known = known || w == t
+		return true
+	}
+	for _, r := range b.rows[orderSheet][b.written[orderSheet]:] {
+		for _, at := range orderMembersAt {
+			if r[at] == id {
+				return true
 			}
 		}
-		db.looks[text] = known
 	}
-	return known
+	return false
 }
 
 // nextID gives the next number of a table. Whoever writes is alone, so that

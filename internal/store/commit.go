@@ -179,7 +179,7 @@ func (db *DB) commit(first *request) {
 func (db *DB) attempt(ctx context.Context, batch []*request) ([]*request, error) {
 	batch, err := db.runBatch(ctx, batch)
 	if err == nil {
-		err = db.behind.write(ctx, db.writer)
+		err = db.behind.writeAll(ctx, db.writer)
 	}
 	if err == nil {
 		_, err = db.writer.exec(ctx, "COMMIT")

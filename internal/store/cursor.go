@@ -17,7 +17,7 @@ type cursor[T any] struct {
 // openCursor returns a cursor on the first row.
 func openCursor[T any](ctx context.Context, tx *Tx, scan func(func(...any) error) (T, error), text string) (*cursor[T], error) {
 	ctx = context.WithoutCancel(ctx)
-	if err := tx.ready(ctx, text, false); err != nil {
+	if err := tx.ready(ctx, false, text, nil); err != nil {
 		return nil, err
 	}
 	rows, err := tx.c.open(ctx, text)

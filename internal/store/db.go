@@ -54,7 +54,7 @@ type DB struct {
 	accounts map[ledger.AccountID]ledger.Account
 	owned    map[member.ID][]ledger.AccountID
 	behind   behind
-	looks    map[string]bool // by statement, see mentions
+	looks    map[string]look // by statement
 
 	queue   chan *request
 	closing chan struct{}
@@ -74,7 +74,7 @@ func Open(ctx context.Context, where string, secret Secret) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{
-		keys: keys, looks: map[string]bool{},
+		keys: keys, looks: map[string]look{},
 		queue: make(chan *request, queueLen), closing: make(chan struct{}), done: make(chan struct{}),
 		topics: map[Topic][]chan struct{}{},
 	}

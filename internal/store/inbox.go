@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"time"
 
 	"maillon/internal/member"
@@ -33,28 +35,46 @@ func (tx *Tx) Receive(ctx context.Context, m sms.Incoming, from *member.Member) 
 	}
 	dedup := keyedHash(tx.db.keys.dedup, m.Gateway+"\x00"+m.Key)
 	sealed := key.seal("inbox", m.From+"\x00"+m.Text)
+	if taken, err := tx.received(ctx, m.Gateway, dedup); err != nil || taken {
+		return false, err
+	}
 	row, err := tx.nextID(ctx, "inbox")
 	if err != nil {
 		return false, err
 	}
-	n, err := tx.exec(ctx, `INSERT INTO inbox (id, gateway, dedup, at, sent_at, member, key, sealed, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'taken')
-		ON CONFLICT (gateway, dedup) DO NOTHING`, row, m.Gateway, dedup, micros(tx.now), micros(m.SentAt), id, key.id, sealed)
-	if err != nil {
-		return false, err
-	}
-	if n == 0 {
-		_, err := tx.exec(ctx, `UPDATE inbox SET repeats = repeats + 1 WHERE gateway = $1 AND dedup = $2`, m.Gateway, dedup)
-		return false, err
-	}
+	tx.behind.add(inboxSheet, row, m.Gateway, dedup, micros(tx.now), micros(m.SentAt), id, key.id, sealed, "taken")
 	hash := sha256.Sum256(sealed)
 	tx.record(event{SMS: &smsEvent{ID: row, Member: id, Hash: hash[:]}})
 	return true, nil
 }
 
+// received reports whether a delivery is known, and then counts the repeat.
+func (tx *Tx) received(ctx context.Context, gateway string, dedup []byte) (bool, error) {
+	if !tx.writes {
+		return false, ErrReadOnly
+	}
+	known := slices.ContainsFunc(tx.behind.rows[inboxSheet], func(r []any) bool { return r[1] == gateway && bytes.Equal(r[2].([]byte), dedup) })
+	if !known {
+		var n int64
+		if err := tx.peek(ctx, `SELECT count(*) FROM inbox WHERE gateway = $1 AND dedup = $2`, gateway, dedup).Scan(&n); err != nil || n == 0 {
+			return false, err
+		}
+	}
+	return true, tx.later(ctx, `UPDATE inbox SET repeats = repeats + 1 WHERE gateway = $1 AND dedup = $2`, gateway, dedup)
+}
+
 // HeardSince returns how many SMS came from a member after a time, repeated
 // deliveries not counted.
 func (tx *Tx) HeardSince(ctx context.Context, m member.ID, since time.Time) (n int, err error) {
-	err = tx.row(ctx, `SELECT count(*) FROM inbox WHERE member = $1 AND member > 0 AND at > $2`, int64(m), micros(since)).Scan(&n)
+	err = tx.peek(ctx, `SELECT count(*) FROM inbox WHERE member = $1 AND member > 0 AND at > $2`, int64(m), micros(since)).Scan(&n)
+	if tx.behind == nil {
+		return n, err
+	}
+	for _, r := range tx.behind.rows[inboxSheet][tx.behind.written[inboxSheet]:] {
+		if r[5] == int64(m) && m > 0 && r[3].(int64) > micros(since) {
+			n++
+		}
+	}
 	return n, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"maillon/internal/ledger"
@@ -51,38 +52,69 @@ func (tx *Tx) scanOrder(scan func(...any) error) (*order.Order, error) {
 	return &o, json.Unmarshal([]byte(text), &o.Secret)
 }
 
+// orderRow are the columns of an order as the sheet writes them. Those from
+// orderState on, but for target and target_ref, may change.
+const orderRow = `id, ref, kind, owner, payer, currency, decimals, key, secret, code_len, created_at, target, target_ref,
+	state, asked, payee, question, late, nonce, tries, warned, code_end, due_at, paid_at, ended_at, txn, hold, line, amount`
+
+// Where values stand in a row.
+const (
+	orderRefAt    = 1
+	orderKeyAt    = 7
+	orderSecretAt = 8
+	orderStateAt  = 13
+)
+
+// orderMembersAt is where the members whom an order concerns stand in a row:
+// owner, payer, asked and payee.
+var orderMembersAt = [...]int{3, 4, 14, 15}
+
+// changing returns the values that may change, in the order of orderRow.
+func changing(o *order.Order) []any {
+	return []any{
+		string(o.State), int64(o.Asked), int64(o.Payee), string(o.Question), int64(o.Late), o.Nonce, int64(o.Tries), bit(o.Warned),
+		micros(o.CodeEnd), micros(o.Due), micros(o.Paid), micros(o.Ended), int64(o.Transaction), int64(o.Hold), o.Line, o.Amount.Minor(),
+	}
+}
+
 // InsertOrder draws a reference for o and writes it. What is personal in it is
 // sealed with the key of its owner. It sets the ID and the reference.
-func (tx *Tx) InsertOrder(ctx context.Context, o *order.Order, owner *member.Member) error {
+func (tx *Tx) InsertOrder(ctx context.Context, o *order.Order, owner *member.Member) (err error) {
 	o.Created = tx.now
-	var used int64
-	if err := tx.row(ctx, `SELECT coalesce(max(id), 0) FROM orders`).Scan(&used); err != nil {
+	if o.ID, err = tx.nextID(ctx, "orders"); err != nil {
 		return err
 	}
 	keyID, secret, err := tx.sealOrder(ctx, o, owner)
 	if err != nil {
 		return err
 	}
+	if o.Ref, err = tx.freeRef(ctx, order.RefLen(o.ID-1)); err != nil {
+		return err
+	}
+	tx.behind.add(orderSheet, append([]any{
+		o.ID, o.Ref, string(o.Kind), int64(o.Owner), int64(o.Payer), o.Amount.Currency().Code, int64(o.Amount.Currency().Decimals),
+		keyID, secret, int64(o.CodeLen), micros(o.Created), int64(o.Target), o.TargetRef,
+	}, changing(o)...)...)
+	tx.orderChanged(o, keyID, secret)
+	return nil
+}
+
+// freeRef draws a reference that no order has.
+func (tx *Tx) freeRef(ctx context.Context, length int) (string, error) {
 	for range maxDraws {
-		o.Ref = order.DrawRef(order.RefLen(used))
-		n, err := tx.exec(ctx, `INSERT INTO orders (id, ref, kind, state, owner, asked, payer, payee, currency, decimals, amount, key, secret,
-			question, late, nonce, code_len, tries, warned, created_at, code_end, due_at, paid_at, ended_at, txn, target, target_ref, hold, line)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)
-			ON CONFLICT (ref) DO NOTHING`,
-			used+1, o.Ref, string(o.Kind), string(o.State), o.Owner, o.Asked, o.Payer, o.Payee,
-			o.Amount.Currency().Code, o.Amount.Currency().Decimals, o.Amount.Minor(), keyID, secret,
-			o.Question, o.Late, o.Nonce, o.CodeLen, o.Tries, bit(o.Warned), micros(o.Created), micros(o.CodeEnd), micros(o.Due), micros(o.Paid), micros(o.Ended),
-			int64(o.Transaction), int64(o.Target), o.TargetRef, int64(o.Hold), o.Line)
-		if err != nil {
-			return err
+		ref := order.DrawRef(length)
+		if slices.ContainsFunc(tx.behind.rows[orderSheet], func(r []any) bool { return r[orderRefAt] == ref }) {
+			continue
 		}
-		if n == 1 {
-			o.ID = used + 1
-			tx.orderChanged(o, keyID, secret)
-			return nil
+		var n int64
+		if err := tx.peek(ctx, `SELECT count(*) FROM orders WHERE ref = $1`, ref).Scan(&n); err != nil {
+			return "", err
+		}
+		if n == 0 {
+			return ref, nil
 		}
 	}
-	return errors.New("no reference is free")
+	return "", errors.New("no reference is free")
 }
 
 func (tx *Tx) sealOrder(ctx context.Context, o *order.Order, owner *member.Member) (int64, []byte, error) {
@@ -103,14 +135,20 @@ func (tx *Tx) sealOrder(ctx context.Context, o *order.Order, owner *member.Membe
 // SaveOrder writes what may change of an order: all but its parties' names,
 // its memo and its reference.
 func (tx *Tx) SaveOrder(ctx context.Context, o *order.Order) error {
+	if !tx.writes {
+		return ErrReadOnly
+	}
 	var keyID int64
 	var secret []byte
+	if before, ok := tx.behind.waiting(orderSheet, o.ID); ok {
+		tx.behind.add(orderSheet, append(slices.Clone(before[:orderStateAt]), changing(o)...)...)
+		keyID, secret = before[orderKeyAt].(int64), before[orderSecretAt].([]byte)
+		tx.orderChanged(o, keyID, secret)
+		return nil
+	}
 	if err := tx.row(ctx, `UPDATE orders SET state = $2, asked = $3, payee = $4, question = $5, late = $6, nonce = $7, tries = $8, warned = $9,
 		code_end = $10, due_at = $11, paid_at = $12, ended_at = $13, txn = $14, hold = $15, line = $16, amount = $17 WHERE id = $1
-		RETURNING key, secret`,
-		o.ID, string(o.State), o.Asked, o.Payee, o.Question, o.Late, o.Nonce, o.Tries, bit(o.Warned),
-		micros(o.CodeEnd), micros(o.Due), micros(o.Paid), micros(o.Ended), int64(o.Transaction), int64(o.Hold), o.Line, o.Amount.Minor()).
-		Scan(&keyID, &secret); err != nil {
+		RETURNING key, secret`, append([]any{o.ID}, changing(o)...)...).Scan(&keyID, &secret); err != nil {
 		return found(err)
 	}
 	tx.orderChanged(o, keyID, secret)
@@ -148,8 +186,8 @@ func (tx *Tx) orders(ctx context.Context, text string, args ...any) ([]*order.Or
 		return nil, err
 	}
 	all := make([]*order.Order, 0, len(ids))
-	for _, id := range ids {
-		o, err := tx.scanOrder(tx.row(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.id = $1`, id).Scan)
+	for _, id := range ids { // a row that was found has no newer one that is not written yet
+		o, err := tx.scanOrder(tx.peek(ctx, `SELECT `+orderColumns+fromOrder+`WHERE o.id = $1`, id).Scan)
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +209,7 @@ func (tx *Tx) OrderOf(ctx context.Context, t ledger.TransactionID) (*order.Order
 // Questions returns at most limit orders whose code was asked of a member and
 // was good until a time or later, the newest first, whatever became of them.
 func (tx *Tx) Questions(ctx context.Context, asked member.ID, since time.Time, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.asked = $1 AND o.code_end > $2
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.asked = $1 AND o.code_end > $2 + 0 AND o.code_end > 0
 		ORDER BY o.id DESC LIMIT $3 + 0`, int64(asked), micros(since), limit)
 }
 

@@ -51,21 +51,23 @@ func (tx *Tx) touch(t Topic) {
 // statement that looks at a table which is written behind; and before the first
 // that writes, a savepoint to go back to. Statements run without the caller's
 // cancellation: what has begun ends.
-func (tx *Tx) ready(ctx context.Context, text string, writes bool) error {
+func (tx *Tx) ready(ctx context.Context, writes bool, text string, args []any) error {
 	if tx.behind == nil {
 		return nil
 	}
-	due := tx.behind.pending() && tx.db.mentions(text)
-	if (due || writes) && !tx.marked {
+	due := tx.behind.due(tx.db.looksAt(text), args)
+	if (len(due) > 0 || writes) && !tx.marked {
 		if err := tx.c.later(ctx, savepoint); err != nil {
 			return err
 		}
 		tx.marked, tx.written = true, tx.behind.written
 	}
-	if !due {
-		return nil
+	for _, s := range due {
+		if err := tx.behind.write(ctx, tx.c, s); err != nil {
+			return err
+		}
 	}
-	return tx.behind.write(ctx, tx.c)
+	return nil
 }
 
 // exec runs a statement that writes, and returns how many rows it changed.
@@ -74,7 +76,7 @@ func (tx *Tx) exec(ctx context.Context, text string, args ...any) (int64, error)
 		return 0, ErrReadOnly
 	}
 	ctx = context.WithoutCancel(ctx)
-	if err := tx.ready(ctx, text, true); err != nil {
+	if err := tx.ready(ctx, true, text, args); err != nil {
 		return 0, err
 	}
 	return tx.c.exec(ctx, text, args...)
@@ -86,7 +88,7 @@ func (tx *Tx) later(ctx context.Context, text string, args ...any) error {
 		return ErrReadOnly
 	}
 	ctx = context.WithoutCancel(ctx)
-	if err := tx.ready(ctx, text, true); err != nil {
+	if err := tx.ready(ctx, true, text, args); err != nil {
 		return err
 	}
 	return tx.c.later(ctx, text, args...)
@@ -95,7 +97,7 @@ func (tx *Tx) later(ctx context.Context, text string, args ...any) error {
 // row asks for one row, of a statement that may write too.
 func (tx *Tx) row(ctx context.Context, text string, args ...any) row {
 	ctx = context.WithoutCancel(ctx)
-	if err := tx.ready(ctx, text, !strings.HasPrefix(text, "SELECT")); err != nil {
+	if err := tx.ready(ctx, !strings.HasPrefix(text, "SELECT"), text, args); err != nil {
 		return badRow{err}
 	}
 	return tx.c.row(ctx, text, args...)
@@ -109,7 +111,7 @@ func (tx *Tx) peek(ctx context.Context, text string, args ...any) row {
 // each calls do for each row of a query. There must not be very many.
 func (tx *Tx) each(ctx context.Context, do func(scan) error, text string, args ...any) error {
 	ctx = context.WithoutCancel(ctx)
-	if err := tx.ready(ctx, text, false); err != nil {
+	if err := tx.ready(ctx, false, text, args); err != nil {
 		return err
 	}
 	return tx.c.each(ctx, do, text, args...)
@@ -118,7 +120,7 @@ func (tx *Tx) each(ctx context.Context, do func(scan) error, text string, args .
 // stream is each for rows that may be too many to remember.
 func (tx *Tx) stream(ctx context.Context, do func(scan) error, text string, args ...any) error {
 	ctx = context.WithoutCancel(ctx)
-	if err := tx.ready(ctx, text, false); err != nil {
+	if err := tx.ready(ctx, false, text, args); err != nil {
 		return err
 	}
 	return walk(ctx, tx.c, do, text, args...)
