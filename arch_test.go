@@ -54,6 +54,7 @@ var house = []room{
 
 	// 2: the one room that speaks SQL
 	{"internal/store", "ledger member money order sms", "database/sql os"},
+	{"internal/store/pgtest", "", "net os syscall testing"},
 
 	// 3: services, each on those before it
 	{"internal/courier", "member sms store", ""},
