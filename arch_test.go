@@ -60,11 +60,13 @@ var house = []room{
 	{"internal/courier", "member sms store", ""},
 	{"internal/notice", "guard member money phrase setting sms store", ""},
 	{"internal/payment", "card guard ledger member money notice order setting sms store", ""},
+	{"internal/auth", "store", ""},
 	{"internal/treasury", "card ledger member money notice order payment sms store", ""},
 	{"internal/teller", "courier grammar guard ledger member money notice order payment setting sms store treasury", ""},
 	{"internal/server", "courier grammar notice payment phrase setting sms store teller treasury", ""},
 
 	// 4: edges
+	{"internal/rest", "auth ledger member money payment store", "net/http"},
 	{"internal/phones", "ledger member money sms", "net net/http"},
 
 	// 5: what plays with a whole server, and the command line

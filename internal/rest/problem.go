@@ -1,0 +1,130 @@
+package rest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"maillon/internal/auth"
+	"maillon/internal/ledger"
+	"maillon/internal/money"
+	"maillon/internal/payment"
+	"maillon/internal/store"
+)
+
+// A problem is what is wrong, as RFC 9457 says it. Its code never changes its
+// meaning; title and detail are for people.
+type problem struct {
+	Status    int    `json:"status"`
+	Title     string `json:"title"`
+	Code      string `json:"code"`
+	Detail    string `json:"detail"`
+	Account   string `json:"account,omitempty"`   // that is the reason
+	Reference string `json:"reference,omitempty"` // of the line in the log
+}
+
+// Error implements error.
+func (p *problem) Error() string { return p.Code + ": " + p.Detail }
+
+// because returns the problem with another detail.
+func (p *problem) because(detail string) *problem {
+	q := *p
+	q.Detail = detail
+	return &q
+}
+
+func problemOf(status int, code, detail string) *problem {
+	return &problem{Status: status, Title: http.StatusText(status), Code: code, Detail: detail}
+}
+
+// The problems that the edge itself finds.
+var (
+	problemUnauthorized = problemOf(http.StatusUnauthorized, "unauthorized", "a good key is needed: Authorization: Bearer maillon_…")
+	problemScope        = problemOf(http.StatusForbidden, "scope_missing", "the key may not do this")
+	problemPath         = problemOf(http.StatusNotFound, "not_found", "there is nothing here")
+	problemMethod       = problemOf(http.StatusMethodNotAllowed, "method_not_allowed", "this cannot be done here")
+	problemTooLarge     = problemOf(http.StatusRequestEntityTooLarge, "body_too_large", "the body is too large")
+	problemMediaType    = problemOf(http.StatusUnsupportedMediaType, "media_type", "the body must be application/json")
+	problemMalformed    = problemOf(http.StatusBadRequest, "malformed", "the body is not the JSON that is expected")
+	problemParameter    = problemOf(http.StatusBadRequest, "parameter", "a parameter is wrong")
+	problemBulk         = problemOf(http.StatusBadRequest, "bulk_size", "from 1 to 100 transfers are done at once")
+	problemKeyMissing   = problemOf(http.StatusBadRequest, "idempotency_key_missing", "a transfer needs a key of its own, so that it is done once")
+	problemKeyForm      = problemOf(http.StatusBadRequest, "idempotency_key_form", "a key of a transfer is from 1 to 128 printable characters of ASCII, without spaces")
+	problemNoTransfer   = problemOf(http.StatusNotFound, "transfer_not_found", "there is no such transfer")
+	problemNoAccount    = problemOf(http.StatusNotFound, "account_not_found", "there is no such account")
+	problemClosing      = problemOf(http.StatusServiceUnavailable, "closing", "the server is closing: ask again in a moment")
+	problemOutcome      = problemOf(http.StatusServiceUnavailable, "outcome_unknown", "it may have been done or not: ask again with the same key")
+	problemInternal     = problemOf(http.StatusInternalServerError, "internal", "something went wrong here: ask again with the same key")
+)
+
+// known is the one table from an error of the rooms below to its problem.
+var known = []struct {
+	is error
+	*problem
+}{
+	{auth.ErrUnknown, problemUnauthorized},
+	{payment.ErrReused, problemOf(http.StatusUnprocessableEntity, "idempotency_key_reused", "this key stands for another transfer")},
+	{payment.ErrAmount, problemOf(http.StatusUnprocessableEntity, "amount", "an amount is from 1 to 9007199254740991")},
+	{payment.ErrOneself, problemOf(http.StatusUnprocessableEntity, "same_account", "a transfer needs two accounts")},
+	{ledger.ErrNoAccount, problemOf(http.StatusUnprocessableEntity, "account_unknown", "there is no such account")},
+	{money.ErrCurrency, problemOf(http.StatusUnprocessableEntity, "currency", "the account is not kept in this currency")},
+	{payment.ErrBlocked, problemOf(http.StatusUnprocessableEntity, "account_blocked", "the account is frozen or locked")},
+	{payment.ErrNotOpen, problemOf(http.StatusUnprocessableEntity, "account_not_open", "the account was closed, or nobody has accepted it yet")},
+	{payment.ErrReserved, problemOf(http.StatusUnprocessableEntity, "account_reserved", "only administrators move the money of this account")},
+	{ledger.ErrInsufficient, problemOf(http.StatusUnprocessableEntity, "insufficient_funds", "the account has less than that to spend")},
+	{money.ErrOverflow, problemOf(http.StatusUnprocessableEntity, "overflow", "the account cannot hold so much")},
+	{payment.ErrPaused, problemOf(http.StatusServiceUnavailable, "payments_paused", "an administrator has stopped all payments")},
+	{store.ErrBusy, problemOf(http.StatusServiceUnavailable, "busy", "too much is asked at once: ask again in a moment")},
+	{store.ErrClosed, problemClosing},
+	{context.Canceled, problemClosing}, // before anything had begun
+	{context.DeadlineExceeded, problemClosing},
+}
+
+// retryAfter is what is said to whoever may ask again, in seconds.
+const retryAfter = "1"
+
+// problemFor finds the problem of an error. One that is nobody's business is
+// logged, and has a reference.
+func problemFor(ctx context.Context, err error) *problem {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
+	for _, k := range known {
+		if !errors.Is(err, k.is) {
+			continue
+		}
+		p := *k.problem
+		if e, ok := errors.AsType[*payment.AccountError](err); ok {
+			p.Account = accountID(e.Account)
+		}
+		return &p
+	}
+	if store.IsOutage(err) {
+		return problemOutcome
+	}
+	p := *problemInternal
+	p.Reference = rand.Text()[:8]
+	slog.ErrorContext(ctx, "request of the API failed", "reference", p.Reference, "error", err)
+	return &p
+}
+
+// refuse answers with what is wrong.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := problemFor(r.Context(), err)
+	switch p.Status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="maillon"`)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(body, '\n'))
+}

@@ -1,0 +1,187 @@
+package rest
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+
+	"maillon/internal/auth"
+	"maillon/internal/ledger"
+	"maillon/internal/payment"
+	"maillon/internal/store"
+)
+
+// maxAmount is the greatest whole number that every reader of JSON keeps as it
+// is, RFC 8259, section 6.
+const maxAmount = 1<<53 - 1
+
+// postTransfer does one transfer.
+func (h *Handler) postTransfer(w http.ResponseWriter, r *http.Request, who *auth.Key) error {
+	var asked TransferRequest
+	if err := read(w, r, maxBody, &asked); err != nil {
+		return err
+	}
+	t, err := h.understand(who, asked, r.Header.Get("Idempotency-Key"))
+	if err != nil {
+		return err
+	}
+	var done ledger.Transaction
+	var again bool
+	err = h.db.Update(r.Context(), func(tx *store.Tx) (err error) {
+		done, again, err = h.desk.Move(r.Context(), tx, t)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if again {
+		w.Header().Set("Idempotent-Replayed", "true")
+	}
+	v := showTransfer(done)
+	w.Header().Set("Location", "/v1/transfers/"+v.ID)
+	return write(w, http.StatusCreated, v)
+}
+
+// postBulk does many transfers with one commit. Each is done or refused by
+// itself; only trouble undoes them all.
+func (h *Handler) postBulk(w http.ResponseWriter, r *http.Request, who *auth.Key) error {
+	var asked BulkRequest
+	if err := read(w, r, maxBulkBody, &asked); err != nil {
+		return err
+	}
+	if len(asked.Transfers) < 1 || len(asked.Transfers) > maxBulk {
+		return problemBulk
+	}
+	results := make([]BulkResult, len(asked.Transfers))
+	all := make([]payment.Transfer, len(results))
+	wrong := make([]error, len(results))
+	for n, item := range asked.Transfers {
+		all[n], wrong[n] = h.understand(who, item.TransferRequest, item.IdempotencyKey)
+	}
+	err := h.db.Update(r.Context(), func(tx *store.Tx) error {
+		for n, t := range all {
+			if wrong[n] != nil {
+				results[n] = refused(problemFor(r.Context(), wrong[n]))
+				continue
+			}
+			done, again, err := h.desk.Move(r.Context(), tx, t)
+			switch {
+			case err == nil:
+				v := showTransfer(done)
+				results[n] = BulkResult{Status: http.StatusCreated, Replayed: again, Transfer: &v}
+			case isAnswer(err):
+				results[n] = refused(problemFor(r.Context(), err))
+			default:
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return write(w, http.StatusOK, BulkAnswer{results})
+}
+
+func refused(p *problem) BulkResult { return BulkResult{Status: p.Status, Problem: p} }
+
+// isAnswer reports whether an error is about one transfer: nothing of it was
+// done, and the others may go on.
+func isAnswer(err error) bool {
+	for _, k := range known {
+		if errors.Is(err, k.is) {
+			return true
+		}
+	}
+	return false
+}
+
+// understand checks the form of what is asked.
+func (h *Handler) understand(who *auth.Key, asked TransferRequest, key string) (payment.Transfer, error) {
+	t := payment.Transfer{Minor: asked.Amount, Currency: asked.Currency}
+	if err := checkKey(key); err != nil {
+		return t, err
+	}
+	if asked.Amount > maxAmount {
+		return t, payment.ErrAmount
+	}
+	from, ok := parseID(accountPrefix, asked.From)
+	to, also := parseID(accountPrefix, asked.To)
+	if !ok || !also {
+		return t, ledger.ErrNoAccount
+	}
+	t.From, t.To = ledger.AccountID(from), ledger.AccountID(to)
+	t.Key = h.ledgerKey(who, key)
+	return t, nil
+}
+
+func checkKey(key string) error {
+	if key == "" {
+		return problemKeyMissing
+	}
+	if len(key) > maxKeyLen {
+		return problemKeyForm
+	}
+	for _, c := range []byte(key) {
+		if c <= ' ' || c > '~' {
+			return problemKeyForm
+		}
+	}
+	return nil
+}
+
+// ledgerKey names a transfer in the books: no key of the API answers for
+// another's. What its owner wrote is hidden, for names may say who, and the
+// journal is for ever.
+func (h *Handler) ledgerKey(who *auth.Key, key string) string {
+	mac := hmac.New(sha256.New, h.db.CodeKey())
+	_, _ = mac.Write([]byte("idempotency:" + who.ID + ":" + key))
+	return "api:" + who.ID + ":" + hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+func (h *Handler) getTransfer(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
+	id, ok := parseID(transferPrefix, r.PathValue("id"))
+	if !ok {
+		return problemNoTransfer
+	}
+	var t ledger.Transaction
+	err := h.db.View(r.Context(), func(tx *store.Tx) (err error) {
+		t, err = tx.Transaction(r.Context(), ledger.TransactionID(id))
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return problemNoTransfer
+	}
+	if err != nil {
+		return err
+	}
+	return write(w, http.StatusOK, showTransfer(t))
+}
+
+func (h *Handler) listTransfers(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
+	l, err := readList(r, transferPrefix, true)
+	if err != nil {
+		return err
+	}
+	var rows []Transfer
+	err = h.db.View(r.Context(), func(tx *store.Tx) error {
+		if l.account != 0 {
+			if _, err := tx.Account(r.Context(), l.account); errors.Is(err, ledger.ErrNoAccount) {
+				return problemNoAccount
+			} else if err != nil {
+				return err
+			}
+		}
+		all, err := tx.TransactionsAfter(r.Context(), l.account, ledger.TransactionID(l.after), l.limit+1)
+		for _, t := range all {
+			rows = append(rows, showTransfer(t))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return write(w, http.StatusOK, paged(rows, l.limit, func(t Transfer) string { return t.ID }))
+}
