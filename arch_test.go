@@ -70,7 +70,7 @@ var house = []room{
 	{"internal/phones", "ledger member money sms", "net net/http"},
 
 	// 5: what plays with a whole server, and the command line
-	{"internal/sim", "card ledger member money notice order payment phones phrase server setting sms sms/virtual store story treasury", "os syscall"},
+	{"internal/sim", "auth card ledger member money notice order payment phones phrase rest server setting sms sms/virtual store story treasury", "net net/http os syscall"},
 	{"internal/sim/kill", "", ""},
 	{"internal/cli", anyRoom, "net net/http os syscall"},
 	{".", "cli", "os"},
