@@ -6,27 +6,44 @@ import (
 )
 
 // A Door is the Inbox of a gateway that is called from outside, as by a
-// provider's webhooks: open while the gateway runs, shut before and after. What
-// comes to a shut door is answered ErrLater. The zero Door is shut.
+// provider's webhooks: open while the gateway runs, shut before and after. Whoever
+// has opened it shuts it; what comes when all have, or nobody has opened it yet,
+// is answered ErrLater. The zero Door is shut.
 type Door struct {
-	mu     sync.Mutex // held to read or change inbox, and while inside grows
+	mu     sync.Mutex // held to read or change inbox and opened, and while inside grows
 	inbox  Inbox
+	opened int
 	inside sync.WaitGroup
 }
 
 // Open lets calls through to in.
-func (d *Door) Open(in Inbox) { d.set(in) }
-
-// Shut lets nobody in any more and returns once those inside have left.
-func (d *Door) Shut() {
-	d.set(nil)
-	d.inside.Wait()
-}
-
-func (d *Door) set(in Inbox) {
+func (d *Door) Open(in Inbox) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.inbox = in
+	d.opened++
+}
+
+// Shut undoes one Open. The last lets nobody in any more and returns once those
+// inside have left.
+func (d *Door) Shut() {
+	d.mu.Lock()
+	d.opened--
+	last := d.opened == 0
+	if last {
+		d.inbox = nil
+	}
+	d.mu.Unlock()
+	if last {
+		d.inside.Wait()
+	}
+}
+
+// Attend holds the door open until ctx ends.
+func (d *Door) Attend(ctx context.Context, in Inbox) {
+	d.Open(in)
+	defer d.Shut()
+	<-ctx.Done()
 }
 
 func (d *Door) enter() (in Inbox, leave func(), err error) {

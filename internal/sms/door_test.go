@@ -51,6 +51,26 @@ func TestADoorLetsOutThoseInsideAndNobodyIn(t *testing.T) {
 	})
 }
 
+// A door that two hold open is shut by the second.
+func TestADoorIsOpenForAsLongAsAnybodyHoldsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var door sms.Door
+		ctx, stop := context.WithCancel(t.Context())
+		door.Open(new(slow))
+		go door.Attend(ctx, new(slow))
+		synctest.Wait()
+		door.Shut()
+		if err := door.Receive(t.Context(), sms.Incoming{}); err != nil {
+			t.Errorf("Receive while somebody attends = %v", err)
+		}
+		stop()
+		synctest.Wait()
+		if err := door.Receive(t.Context(), sms.Incoming{}); !errors.Is(err, sms.ErrLater) {
+			t.Errorf("Receive when nobody attends = %v, want ErrLater", err)
+		}
+	})
+}
+
 func TestOneMissIsNoReasonToWakeAnybody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pulse sms.Pulse

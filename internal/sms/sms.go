@@ -85,6 +85,14 @@ type Gateway interface {
 	Health() Health
 }
 
+// A Visited gateway is also called from outside, as by its provider's webhooks.
+// Of several servers, only one runs a gateway and sends by it; but any of them
+// may be called, and lets the calls through to in until ctx ends.
+type Visited interface {
+	Gateway
+	Attend(ctx context.Context, in Inbox)
+}
+
 var (
 	// ErrBusy means that the message surely was not sent: try again later.
 	ErrBusy = errors.New("gateway busy")

@@ -152,6 +152,9 @@ func (g *Gateway) probe(ctx context.Context) {
 	g.pulse.Beat()
 }
 
+// Attend lets Kannel's calls through to in until ctx ends, be the gateway run or not.
+func (g *Gateway) Attend(ctx context.Context, in sms.Inbox) { g.door.Attend(ctx, in) }
+
 // Health returns whether Kannel answers.
 func (g *Gateway) Health() sms.Health { return g.pulse.Health() }
 

@@ -135,6 +135,9 @@ func (g *Gateway) Run(ctx context.Context, in sms.Inbox) error {
 	}
 }
 
+// Attend lets Twilio's calls through to in until ctx ends, be the gateway run or not.
+func (g *Gateway) Attend(ctx context.Context, in sms.Inbox) { g.door.Attend(ctx, in) }
+
 // Health returns whether Twilio answers.
 func (g *Gateway) Health() sms.Health { return g.pulse.Health() }
 
