@@ -92,7 +92,13 @@ func (b *behind) back(p place, written [sheets]int) {
 	b.ids = p.ids
 }
 
-// clear forgets all rows: they are on disk, or will never be.
+// numberedOfRecord are the tables of which no row is written without one in the
+// journal, where another process would be noticed.
+var numberedOfRecord = []string{"account", "hold", "inbox", "member", "txn"}
+
+// clear forgets all rows: they are on disk, or will never be. The last number
+// of a table that is not of record is read again for the next batch, for
+// another process may have given it without leaving a trace in the journal.
 func (b *behind) clear() {
 	for s := range sheets {
 		clear(b.rows[s])
@@ -100,6 +106,7 @@ func (b *behind) clear() {
 	}
 	b.written = [sheets]int{}
 	b.keys = nil
+	maps.DeleteFunc(b.ids, func(table string, _ int64) bool { return !slices.Contains(numberedOfRecord, table) })
 }
 
 // useKey notes the key of a transaction.
