@@ -57,13 +57,14 @@ var house = []room{
 	{"internal/store/pgtest", "", "net os syscall testing"},
 
 	// 3: services, each on those before it
-	{"internal/courier", "member sms store", ""},
+	{"internal/duty", "store", ""},
+	{"internal/courier", "duty member sms store", ""},
 	{"internal/notice", "guard member money phrase setting sms store", ""},
 	{"internal/payment", "card guard ledger member money notice order setting sms store", ""},
 	{"internal/auth", "store", ""},
 	{"internal/treasury", "card ledger member money notice order payment sms store", ""},
 	{"internal/teller", "courier grammar guard ledger member money notice order payment setting sms store treasury", ""},
-	{"internal/server", "courier grammar notice payment phrase setting sms store teller treasury", ""},
+	{"internal/server", "courier duty grammar notice payment phrase setting sms store teller treasury", ""},
 
 	// 4: edges
 	{"internal/rest", "auth ledger member money payment store", "net/http"},

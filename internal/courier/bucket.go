@@ -68,6 +68,13 @@ func (b *bucket) spend(now time.Time, n int) []time.Time {
 	return spent
 }
 
+// forget brings all tokens home.
+func (b *bucket) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.home)
+}
+
 // refund brings tokens home whose message did not leave.
 func (b *bucket) refund(spent []time.Time) {
 	b.mu.Lock()

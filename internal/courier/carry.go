@@ -21,6 +21,7 @@ const (
 	doubtful verdict = iota // it may have left
 	taken                   // the network has it
 	busy                    // it surely did not leave
+	slept                   // it was not handed over: too much may have happened since its claim
 	refused                 // it never will
 	overdue                 // it was not handed over: its time to live had ended
 )
@@ -35,9 +36,9 @@ type fate struct {
 // carry hands a message over and writes what became of it. When ctx ends first,
 // the message stays as being handed over, and the next start finds out.
 func (w *line) carry(ctx context.Context, d departure) {
-	lapse := time.AfterFunc(lease, func() { poke(w.courier.lapsed) })
+	lapse := time.AfterFunc(lease, func() { poke(w.lapsed) })
 	defer lapse.Stop()
-	f, err := w.send(ctx, d.Out)
+	f, err := w.send(ctx, d)
 	if f.verdict == doubtful {
 		f = w.courier.find(ctx, d.Out, f)
 	}
@@ -52,7 +53,7 @@ func (w *line) carry(ctx context.Context, d departure) {
 			w.hasten(ctx)
 		}
 	}
-	if f.verdict == busy || f.verdict == overdue {
+	if f.verdict == busy || f.verdict == slept || f.verdict == overdue {
 		w.bucket.refund(d.spent)
 	}
 	w.log(ctx, d.Out, f, err)
@@ -63,7 +64,11 @@ func (w *line) carry(ctx context.Context, d departure) {
 	}
 }
 
-func (w *line) send(ctx context.Context, o store.Out) (fate, error) {
+func (w *line) send(ctx context.Context, d departure) (fate, error) {
+	o := d.Out
+	if late := time.Now().Round(0).Sub(d.asked.Round(0)); late > handWithin || time.Since(d.asked) > handWithin {
+		return fate{verdict: slept, detail: "not handed over in time"}, nil
+	}
 	if o.To.IsZero() { // erased while it waited
 		return fate{verdict: refused, detail: "erased"}, nil
 	}
@@ -103,6 +108,8 @@ func (w *line) log(ctx context.Context, o store.Out, f fate, err error) {
 		slog.WarnContext(ctx, "message refused", "message", o.ID, "line", w.Name, "error", err)
 	case doubtful:
 		slog.WarnContext(ctx, "message may have left", "message", o.ID, "line", w.Name, "error", err)
+	case slept:
+		slog.WarnContext(ctx, "message not handed over: the server slept", "message", o.ID, "line", w.Name)
 	case taken, busy, overdue:
 	}
 }
@@ -209,7 +216,7 @@ func judge(o store.Out, f fate, now time.Time) store.Out {
 		o.Handed = time.Time{}
 	}
 	switch f.verdict {
-	case busy:
+	case busy, slept:
 		o.State, o.Next = store.Queued, now.Add(backOff(o.Tries))
 	case refused:
 		o.State = ended(o, store.Failed)

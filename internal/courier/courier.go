@@ -15,6 +15,11 @@
 // the program died is unknown, never queued. Only a code is then sent once
 // more, if it is still worth something. Reports decide about nothing but the
 // state that people are shown.
+//
+// Several servers may have a courier each on one database. What comes in is
+// taken by any of them; each line is a duty of one at a time, and whoever takes
+// a line over finds out what its last server was handing over, once the lease of
+// the message has ended.
 package courier
 
 import (
@@ -25,6 +30,7 @@ import (
 	"sync"
 	"time"
 
+	"maillon/internal/duty"
 	"maillon/internal/member"
 	"maillon/internal/sms"
 	"maillon/internal/store"
@@ -46,6 +52,7 @@ const (
 	worthResending = 2 * time.Minute  // the life that a code needs to be sent once more
 	downBefore     = 2 * time.Minute  // how long a line is down before its backup helps
 	lookAgain      = 10 * time.Second // how often a backup looks at a line for which messages wait
+	handWithin     = 10 * time.Second // after its claim, or a message is not handed over: whoever slept does not know what happened meanwhile
 )
 
 // The bounds of running.
@@ -103,6 +110,8 @@ type Alert struct {
 type Options struct {
 	Zone  *time.Location               // whose midnight ends a day; nil: UTC
 	Alert func(context.Context, Alert) // called outside any transaction, by many at once; nil: the log must do
+
+	Roster *duty.Roster // who does what among several servers; nil: there is no other server
 }
 
 // A Courier carries messages. It is the sms.Inbox of all its gateways.
@@ -113,8 +122,9 @@ type Courier struct {
 	lines        []*line
 	byName       map[string]*line
 	late         pending
-	lapsed       chan struct{} // the lease of something has ended
-	began        time.Time     // no gateway is down for longer
+	roster       *duty.Roster
+	sweeper      *duty.Duty    // to end what waits too long, and what left by a line that is no more
+	lapsed       chan struct{} // the lease of something has ended that left by such a line
 }
 
 // New returns a courier between a store and the gateways of some lines, whose
@@ -123,9 +133,12 @@ func New(db *store.DB, lines []Line, conversation Conversation, options Options)
 	if options.Zone == nil {
 		options.Zone = time.UTC
 	}
+	if options.Roster == nil {
+		options.Roster = duty.New(db, false)
+	}
 	c := &Courier{
-		db: db, conversation: conversation, options: options,
-		byName: map[string]*line{}, lapsed: make(chan struct{}, 1), began: time.Now(),
+		db: db, conversation: conversation, options: options, roster: options.Roster, sweeper: options.Roster.Duty("sweep", nil),
+		byName: map[string]*line{}, lapsed: make(chan struct{}, 1),
 	}
 	for _, l := range lines {
 		w := newLine(c, l)
@@ -167,34 +180,35 @@ func (c *Courier) Receive(ctx context.Context, m sms.Incoming) error {
 	return nil
 }
 
-// Run runs all gateways and carries messages until ctx ends. It then takes
+// Run runs the gateways and carries messages until ctx ends. It then takes
 // nothing more from the outbox, lets what is being sent end, for a while, and
 // stops the gateways.
 func (c *Courier) Run(ctx context.Context) error {
-	// One process carries: what was being handed over is nobody's any more.
-	if err := c.db.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.EndLeases(ctx) }); err != nil {
-		return fmt.Errorf("start the courier: %w", err)
+	if c.roster.Alone() {
+		// Nobody else carries: what was being handed over is nobody's any more.
+		if err := c.db.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.EndLeases(ctx) }); err != nil {
+			return fmt.Errorf("start the courier: %w", err)
+		}
 	}
 	sending, cancelSending := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelSending()
-	serving, cancelServing := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancelServing()
+	attending, cancelAttending := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelAttending()
 
-	var gateways, loops, sends sync.WaitGroup
+	var lines, doors sync.WaitGroup
 	for _, w := range c.lines {
-		gateways.Go(func() { c.serve(serving, w) })
-		loops.Go(func() { w.run(ctx, sending, &sends) })
+		if v, ok := w.Gateway.(sms.Visited); ok {
+			doors.Go(func() { v.Attend(attending, c) })
+		}
+		lines.Go(func() { w.duty.While(ctx, func(on context.Context) { w.work(on, sending) }) })
 	}
-	loops.Go(func() { c.loop(ctx, "sweep", nil, c.sweep) })
-	loops.Go(func() {
-		c.loop(ctx, "settle", c.lapsed, func(ctx context.Context) (time.Time, error) { return c.recover(ctx, sending) })
-	})
+	lines.Go(func() { c.sweeper.While(ctx, func(on context.Context) { c.tidy(on, sending) }) })
 	<-ctx.Done()
 	cancelled := time.AfterFunc(grace, cancelSending)
 	defer cancelled.Stop()
-	waitAtMost(grace+abandon, func() { loops.Wait(); sends.Wait() })
-	cancelServing()
-	waitAtMost(abandon, gateways.Wait)
+	waitAtMost(grace+3*abandon, lines.Wait)
+	cancelAttending()
+	waitAtMost(abandon, doors.Wait)
 	return nil
 }
 
@@ -251,6 +265,10 @@ func (c *Courier) loop(ctx context.Context, name string, poked <-chan struct{}, 
 		next, err := step(ctx)
 		if errors.Is(err, store.ErrClosed) || ctx.Err() != nil {
 			return
+		}
+		if errors.Is(err, duty.ErrLost) { // we slept, and are about to be told
+			sleep(ctx, saveRetry)
+			continue
 		}
 		if err != nil {
 			slog.ErrorContext(ctx, "outbox out of reach", "loop", name, "error", err)

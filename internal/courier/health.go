@@ -2,7 +2,10 @@ package courier
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"maillon/internal/sms"
@@ -102,10 +105,11 @@ func Worst(lines []LineHealth) LineHealth {
 }
 
 func (w *line) health(now time.Time, queues []store.Queue, segments int) LineHealth {
+	feeling := w.feels()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h := LineHealth{
-		Name: w.Name, Number: w.Number, Gateway: w.Gateway.Health(), Queues: queues,
+		Name: w.Name, Number: w.Number, Gateway: feeling, Queues: queues,
 		Segments: segments, Daily: w.Daily, LastIn: w.lastIn, Counts: w.counts,
 	}
 	if h.Gateway.Detail != "" || w.Daily > 0 && segments >= w.Daily {
@@ -121,6 +125,55 @@ func (w *line) health(now time.Time, queues []store.Queue, segments int) LineHea
 		h.Level = Down
 	}
 	return h
+}
+
+// Gateway returns how the gateway of a line does, at this server or at the one
+// that has the line.
+func (c *Courier) Gateway(line string) sms.Health {
+	if w := c.byName[line]; w != nil {
+		return w.feels()
+	}
+	return sms.Health{}
+}
+
+// feels returns how the gateway does. If another server has the line it is as
+// that one says; while none has it, as was known last.
+func (w *line) feels() sms.Health {
+	if w.duty.Held() {
+		return w.Gateway.Health()
+	}
+	note, ok := w.duty.Note()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ok {
+		w.known = parseNote(note)
+	} else if w.known.Since.IsZero() {
+		w.known = sms.Health{Since: time.Now(), Detail: "at no server"}
+	}
+	return w.known
+}
+
+// note is what other servers are told of the gateway: whether it is up, since
+// when, and its detail.
+func (w *line) note() string {
+	h := w.Gateway.Health()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if h.Since.Before(w.began) {
+		h.Since = w.began
+	}
+	return fmt.Sprintf("%t %d %s", h.Up, h.Since.UnixMicro(), h.Detail)
+}
+
+// parseNote reads what note wrote.
+func parseNote(text string) sms.Health {
+	up, rest, _ := strings.Cut(text, " ")
+	since, detail, _ := strings.Cut(rest, " ")
+	n, err := strconv.ParseInt(since, 10, 64)
+	if err != nil {
+		return sms.Health{Since: time.Now(), Detail: "unreadable"}
+	}
+	return sms.Health{Up: up == "true", Since: time.UnixMicro(n), Detail: detail}
 }
 
 func (w *line) count(do func(*Counts)) {

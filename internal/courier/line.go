@@ -3,24 +3,30 @@ package courier
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"maillon/internal/duty"
 	"maillon/internal/sms"
 	"maillon/internal/store"
 )
 
 // A line at work: one goroutine chooses what leaves, and each message on its
-// way has its own, so that a slow gateway holds up nobody but itself.
+// way has its own, so that a slow gateway holds up nobody but itself. Of several
+// servers one has the line at work.
 type line struct {
 	Line
 	courier *Courier
+	duty    *duty.Duty
 	bucket  *bucket
 	window  int
+	sends   sync.WaitGroup
 	flying  atomic.Int64  // messages at the gateway
 	landed  chan struct{} // one of them is there no more
+	lapsed  chan struct{} // the lease of one of them has ended
 	capDay  time.Time     // the day of which was told that its cap is reached; for run alone
 
 	mu      sync.Mutex // held to read or change what follows
@@ -29,6 +35,8 @@ type line struct {
 	expired time.Time // when a code last expired in the queue
 	weary   int       // how often in a row the gateway was busy, with nothing accepted between
 	rest    time.Time // until when a weary line tries nothing
+	began   time.Time // when the line came to this server: its gateway is not down for longer
+	known   sms.Health
 }
 
 func newLine(c *Courier, l Line) *line {
@@ -36,12 +44,51 @@ func newLine(c *Courier, l Line) *line {
 	if window <= 0 {
 		window = defaultWindow
 	}
-	return &line{Line: l, courier: c, bucket: newBucket(l.Rate), window: window, landed: make(chan struct{}, 1)}
+	w := &line{
+		Line: l, courier: c, bucket: newBucket(l.Rate), window: window, began: time.Now(),
+		landed: make(chan struct{}, 1), lapsed: make(chan struct{}, 1),
+	}
+	w.duty = c.roster.Duty(dutyOf(l.Name), w.note)
+	return w
+}
+
+// dutyOf names the duty of a line.
+func dutyOf(name string) string { return "gateway:" + name }
+
+// work runs the gateway and hands over what waits for the line until ctx ends.
+// What is on its way may then land, unless another server has the line already:
+// then it lands beside it.
+func (w *line) work(ctx, sending context.Context) {
+	serving, cancelServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelServing()
+	w.begin(time.Now())
+	var gateway, loops sync.WaitGroup
+	gateway.Go(func() { w.courier.serve(serving, w) })
+	loops.Go(func() { w.run(ctx, sending) })
+	loops.Go(func() {
+		w.courier.loop(ctx, "settle "+w.Name, w.lapsed, func(ctx context.Context) (time.Time, error) { return w.recover(ctx, sending) })
+	})
+	<-ctx.Done()
+	if !errors.Is(context.Cause(ctx), duty.ErrLost) {
+		waitAtMost(grace+abandon, func() { loops.Wait(); w.sends.Wait() })
+		cancelServing()
+		waitAtMost(abandon, gateway.Wait)
+		return
+	}
+	cancelServing()
+	waitAtMost(abandon, gateway.Wait)
+	loops.Wait() // before the line may come back
+}
+
+func (w *line) begin(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.began = now
 }
 
 // run hands over what waits for the line until ctx ends; what is on its way
 // then goes on with sending.
-func (w *line) run(ctx, sending context.Context, sends *sync.WaitGroup) {
+func (w *line) run(ctx, sending context.Context) {
 	remembers := false
 	w.courier.loop(ctx, w.Name, w.landed, func(ctx context.Context) (time.Time, error) {
 		if !remembers {
@@ -56,7 +103,7 @@ func (w *line) run(ctx, sending context.Context, sends *sync.WaitGroup) {
 		}
 		for _, d := range round.claimed {
 			w.flying.Add(1)
-			sends.Go(func() {
+			w.sends.Go(func() {
 				defer w.land()
 				w.carry(sending, d)
 			})
@@ -74,11 +121,13 @@ func (w *line) land() {
 	poke(w.landed)
 }
 
-// remember spends the tokens that were spent before a restart.
+// remember spends the tokens that were spent before a restart, or at another
+// server.
 func (w *line) remember(ctx context.Context) error {
 	if w.bucket.home == nil {
 		return nil
 	}
+	w.bucket.forget()
 	return w.courier.db.View(ctx, func(tx *store.Tx) error {
 		left, err := tx.Departures(ctx, w.Name, tx.Now().Add(-w.bucket.per), len(w.bucket.home))
 		for _, d := range left {
@@ -92,6 +141,7 @@ func (w *line) remember(ctx context.Context) error {
 type departure struct {
 	store.Out
 	spent []time.Time
+	asked time.Time // when its claim began
 }
 
 // A round is what one look at the outbox found for a line.
@@ -99,6 +149,7 @@ type round struct {
 	claimed []departure
 	next    time.Time // when to look again if nothing happens before; zero: no need to
 	capped  bool      // something had to stay because of the daily cap
+	asked   time.Time
 }
 
 // wait notes that there may be something to do at t.
@@ -114,8 +165,12 @@ func (w *line) claim(ctx context.Context) (r round, err error) {
 	if room <= 0 {
 		return round{next: rest}, nil
 	}
+	asked := time.Now()
 	err = w.courier.db.Update(ctx, func(tx *store.Tx) error {
-		r = round{}
+		r = round{asked: asked}
+		if err := w.duty.Check(ctx, tx); err != nil {
+			return err
+		}
 		queues, err := w.queues(ctx, tx, &r)
 		if err != nil {
 			return err
@@ -184,7 +239,7 @@ func (w *line) take(ctx context.Context, tx *store.Tx, ready []store.Ready, r *r
 		if err != nil {
 			return err
 		}
-		r.claimed = append(r.claimed, departure{o, w.bucket.spend(tx.Now(), m.Segments)})
+		r.claimed = append(r.claimed, departure{o, w.bucket.spend(tx.Now(), m.Segments), r.asked})
 		left -= m.Segments
 	}
 	return nil
@@ -246,17 +301,19 @@ func (q queue) ready(ctx context.Context, tx *store.Tx, limit int) ([]store.Read
 // has been down for a while, and its backup is up.
 func (w *line) relieved(now time.Time) bool {
 	backup := w.courier.byName[w.Backup]
-	return backup != nil && backup != w && backup.Gateway.Health().Up && w.down(now) >= downBefore
+	return backup != nil && backup != w && backup.feels().Up && w.down(now) >= downBefore
 }
 
 // down returns for how long the gateway has been down, 0 if it is up.
 func (w *line) down(now time.Time) time.Duration {
-	h := w.Gateway.Health()
+	h := w.feels()
 	if h.Up {
 		return 0
 	}
-	if h.Since.Before(w.courier.began) {
-		return now.Sub(w.courier.began)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.duty.Held() && h.Since.Before(w.began) {
+		return now.Sub(w.began)
 	}
 	return now.Sub(h.Since)
 }

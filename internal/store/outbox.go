@@ -220,18 +220,30 @@ func (tx *Tx) Hasten(ctx context.Context, gateway string) error {
 }
 
 // EndLeases ends the lease of every message that is being handed over, when
-// whoever handed it over is known to be gone.
+// whoever handed it over is known to be gone: no other server may be there.
 func (tx *Tx) EndLeases(ctx context.Context) error {
 	_, err := tx.exec(ctx, `UPDATE outbox SET lease_till = $1 WHERE state = 'handing' AND lease_till > $1`, micros(tx.now))
 	return err
 }
 
-// Lapsed returns messages whose lease ended while they were being handed over,
+// HandingGateways returns the gateways by which messages are being handed over.
+func (tx *Tx) HandingGateways(ctx context.Context) ([]string, error) {
+	var names []string
+	err := tx.each(ctx, func(scan func(...any) error) error {
+		var name string
+		err := scan(&name)
+		names = append(names, name)
+		return err
+	}, `SELECT DISTINCT gateway FROM outbox WHERE state = 'handing' ORDER BY gateway LIMIT $1 + 0`, maxGateways)
+	return names, err
+}
+
+// Lapsed returns messages whose lease ended while a gateway handed them over,
 // nobody knows whether they left, and leases them once more to the caller, who
 // is going to find out.
-func (tx *Tx) Lapsed(ctx context.Context, lease time.Time, limit int) ([]Out, error) {
-	lapsed, err := tx.outs(ctx, `SELECT `+outColumns+fromOut+`WHERE o.state = 'handing' AND o.lease_till <= $1 ORDER BY o.lease_till LIMIT $2 + 0`,
-		micros(tx.now), limit)
+func (tx *Tx) Lapsed(ctx context.Context, gateway string, lease time.Time, limit int) ([]Out, error) {
+	lapsed, err := tx.outs(ctx, `SELECT `+outColumns+fromOut+`WHERE o.state = 'handing' AND o.gateway = $1 AND o.lease_till <= $2
+		ORDER BY o.lease_till LIMIT $3 + 0`, gateway, micros(tx.now), limit)
 	for _, o := range lapsed {
 		if err == nil {
 			_, err = tx.exec(ctx, `UPDATE outbox SET lease_till = $2 WHERE id = $1`, o.ID, micros(lease))
@@ -240,9 +252,10 @@ func (tx *Tx) Lapsed(ctx context.Context, lease time.Time, limit int) ([]Out, er
 	return lapsed, err
 }
 
-// NextLapse returns when the first lease ends; zero if nothing is being handed over.
-func (tx *Tx) NextLapse(ctx context.Context) (next time.Time, err error) {
-	err = tx.row(ctx, `SELECT coalesce(min(lease_till), 0) FROM outbox WHERE state = 'handing'`).Scan(moment{&next})
+// NextLapse returns when the first lease ends of what a gateway is handing over;
+// zero if that is nothing.
+func (tx *Tx) NextLapse(ctx context.Context, gateway string) (next time.Time, err error) {
+	err = tx.row(ctx, `SELECT coalesce(min(lease_till), 0) FROM outbox WHERE state = 'handing' AND gateway = $1`, gateway).Scan(moment{&next})
 	return next, err
 }
 
