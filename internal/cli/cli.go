@@ -84,6 +84,7 @@ type commands struct {
 	Pause     pauseCommand     `cmd:"" help:"Stop all payments, at once."`
 	Resume    resumeCommand    `cmd:"" help:"Let payments go on; two administrators must say so."`
 	Statement statementCommand `cmd:"" help:"Print what happened to one account."`
+	Key       keyCommand       `cmd:"" help:"Make, list and revoke the keys of programs that use the API."`
 	Backup    backupCommand    `cmd:"" help:"Copy the books, beside a server at work."`
 	Restore   restoreCommand   `cmd:"" help:"Make a new data folder of a backup or of other books, and prove it."`
 	Verify    verifyCommand    `cmd:"" help:"Prove the books by their journal."`

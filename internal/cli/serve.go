@@ -15,6 +15,7 @@ import (
 
 	"maillon/internal/money"
 	"maillon/internal/phones"
+	"maillon/internal/rest"
 	"maillon/internal/server"
 	"maillon/internal/sim"
 	"maillon/internal/store"
@@ -191,9 +192,9 @@ func (r *running) greet(io *Streams, config Config, village sim.Presence) {
 	url := "http://" + r.listener.Addr().String() + "/"
 	switch {
 	case r.page == nil && len(r.gateways.handlers) == 0:
-		fmt.Fprintf(io.Out, "maillon is at work on %s: only its health is served, %shealthz.\n", r.folder.dir(), url)
+		fmt.Fprintf(io.Out, "maillon is at work on %s: the API is at %sv1/, its health %shealthz.\n", r.folder.dir(), url, url)
 	case r.page == nil:
-		fmt.Fprintf(io.Out, "maillon is at work on %s: gateways call %sgateway/NAME/…, its health is %shealthz.\n", r.folder.dir(), url, url)
+		fmt.Fprintf(io.Out, "maillon is at work on %s: gateways call %sgateway/NAME/…, the API is at %sv1/, its health %shealthz.\n", r.folder.dir(), url, url, url)
 	default:
 		fmt.Fprintf(io.Out, "Open %s in a browser: phones to try maillon with.\n", url)
 	}
@@ -281,6 +282,7 @@ func (r *running) await(ctx context.Context) {
 func (r *running) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", r.health)
+	mux.Handle("/v1/", rest.New(r.server.DB, r.server.Desk))
 	mux.HandleFunc("/gateway/{name}/{leaf}", func(w http.ResponseWriter, req *http.Request) {
 		h, ok := r.gateways.handlers[req.PathValue("name")]
 		if !ok {
@@ -340,7 +342,7 @@ func (r *running) trouble(ctx context.Context) string {
 		r.wrong = "the books cannot be written"
 	}
 	for _, l := range r.gateways.lines {
-		if r.wrong == "" && !l.Gateway.Health().Up {
+		if r.wrong == "" && !r.server.Courier.Gateway(l.Name).Up {
 			r.wrong = "gateway " + l.Name + " is down"
 		}
 	}

@@ -44,30 +44,14 @@ type Handler struct {
 // New returns the API of one association.
 func New(db *store.DB, desk *payment.Desk) *Handler {
 	h := &Handler{db: db, desk: desk, door: auth.NewDoor(db), mux: http.NewServeMux()}
-	for _, r := range []struct {
-		path string
-		get  endpoint
-		post endpoint
-	}{
-		{"/v1/transfers", h.listTransfers, h.postTransfer},
-		{"/v1/transfers/bulk", nil, h.postBulk},
-		{"/v1/transfers/{id}", h.getTransfer, nil},
-		{"/v1/accounts", h.listAccounts, nil},
-		{"/v1/accounts/{id}", h.getAccount, nil},
+	for path, e := range map[string]endpoints{
+		"/v1/transfers":      {h.listTransfers, h.postTransfer},
+		"/v1/transfers/bulk": {nil, h.postBulk},
+		"/v1/transfers/{id}": {h.getTransfer, nil},
+		"/v1/accounts":       {h.listAccounts, nil},
+		"/v1/accounts/{id}":  {h.getAccount, nil},
 	} {
-		var allow []string
-		if r.get != nil {
-			allow = append(allow, "GET", "HEAD")
-			h.mux.Handle("GET "+r.path, h.guard(auth.Read, r.get))
-		}
-		if r.post != nil {
-			allow = append(allow, "POST")
-			h.mux.Handle("POST "+r.path, h.guard(auth.Transfer, r.post))
-		}
-		h.mux.HandleFunc(r.path, func(w http.ResponseWriter, req *http.Request) {
-			w.Header().Set("Allow", strings.Join(allow, ", "))
-			h.refuse(w, req, problemMethod)
-		})
+		h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { h.answer(w, r, e) })
 	}
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) { h.refuse(w, req, problemPath) })
 	return h
@@ -83,20 +67,41 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // An endpoint answers a request of somebody who may ask, or returns why not.
 type endpoint func(w http.ResponseWriter, r *http.Request, who *auth.Key) error
 
-// guard lets in only keys that have a scope.
-func (h *Handler) guard(scope auth.Scope, do endpoint) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who, err := h.door.Enter(r.Context(), bearer(r))
-		if err == nil && !who.May(scope) {
-			err = problemScope.because("this needs the scope " + string(scope))
-		}
-		if err == nil {
-			err = do(w, r, who)
-		}
-		if err != nil {
-			h.refuse(w, r, err)
-		}
-	})
+// endpoints are what can be done at one path; nil cannot.
+type endpoints struct{ get, post endpoint }
+
+// answer finds what is asked of a path, and lets in only keys that may ask it.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, all endpoints) {
+	do, scope := all.get, auth.Read
+	if r.Method == http.MethodPost {
+		do, scope = all.post, auth.Transfer
+	}
+	if do == nil || r.Method != http.MethodPost && r.Method != http.MethodGet {
+		w.Header().Set("Allow", all.allow())
+		h.refuse(w, r, problemMethod)
+		return
+	}
+	who, err := h.door.Enter(r.Context(), bearer(r))
+	if err == nil && !who.May(scope) {
+		err = problemScope.because("this needs the scope " + string(scope))
+	}
+	if err == nil {
+		err = do(w, r, who)
+	}
+	if err != nil {
+		h.refuse(w, r, err)
+	}
+}
+
+func (e endpoints) allow() string {
+	var all []string
+	if e.get != nil {
+		all = append(all, http.MethodGet)
+	}
+	if e.post != nil {
+		all = append(all, http.MethodPost)
+	}
+	return strings.Join(all, ", ")
 }
 
 // bearer returns the token of a request, RFC 6750; "" if it brings none.
