@@ -18,9 +18,9 @@ RACE = ./internal/courier ./internal/phones ./internal/server ./internal/sms/...
 FUZZ  = 5000x
 KILLS = 50
 
-.PHONY: test components vet lint real race twilio fuzz kills bench
+.PHONY: test components vet lint real race twilio packaging fuzz kills bench
 
-test: components vet real race twilio fuzz kills lint
+test: components vet real race twilio packaging fuzz kills lint
 
 components:
 	.ci/components
@@ -29,6 +29,7 @@ vet:
 	test -z "$$(gofmt -l . | tee /dev/stderr)"
 	go vet ./...
 	cd internal/sms/twilio/twiliogo && go vet ./...
+	cd packaging/kubernetes/kubetest && go vet ./...
 
 # With MAILLON_REAL a test whose component is missing fails.
 real:
@@ -40,6 +41,11 @@ race:
 # Twilio's own library is the judge of ours, in a module of its own.
 twilio:
 	cd internal/sms/twilio/twiliogo && go test -count=1 -timeout 5m ./...
+
+# The manifests are judged by the schemas that Kubernetes publishes, and the
+# static program runs where there is nothing else; in a module of its own.
+packaging:
+	cd packaging/kubernetes/kubetest && MAILLON_REAL=1 go test -count=1 -timeout 10m ./...
 
 # Every fuzz target there is, each for a moment: a number of inputs, for a run
 # that ends by the clock now and then fails with "context deadline exceeded",
@@ -59,6 +65,7 @@ kills:
 lint:
 	$(LINT) run ./...
 
-# What this machine can do; see docs/ops/commands.md.
+# What this machine can do; see docs/performance.md.
 bench:
-	go run . bench sms
+	go build -o maillon .
+	for what in store api sms; do ./maillon bench $$what; done
