@@ -136,6 +136,16 @@ func (c *Courier) Gateway(line string) sms.Health {
 	return sms.Health{}
 }
 
+// Down reports whether the gateway of any line has been down for so long.
+func (c *Courier) Down(d time.Duration) bool {
+	for _, w := range c.lines {
+		if h := w.feels(); !h.Up && time.Since(h.Since) >= d {
+			return true
+		}
+	}
+	return false
+}
+
 // feels returns how the gateway does. If another server has the line it is as
 // that one says; while none has it, as was known last.
 func (w *line) feels() sms.Health {

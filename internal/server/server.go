@@ -1,6 +1,9 @@
 // Package server puts the rooms together for one association: its books, its
 // conversation, its gateways and its clock. Whoever runs maillon, be it the
 // command line, a story or a test, opens one of these.
+//
+// Several servers may be open on one database. Each of them answers what comes
+// in; what only one may do is a duty, see package duty.
 package server
 
 import (
@@ -8,9 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"maillon/internal/courier"
+	"maillon/internal/duty"
 	"maillon/internal/grammar"
 	"maillon/internal/notice"
 	"maillon/internal/payment"
@@ -33,12 +38,13 @@ const (
 
 // A Config says what server is opened.
 type Config struct {
-	Path     string // of the database, or store.Memory
+	Path     string // of the database, its URL, or store.Memory
 	Secret   store.Secret
 	Settings setting.Settings
 	Book     *phrase.Book
 	Lines    []courier.Line  // none: nothing comes or goes but by Teller
 	Always   map[string]bool // the gateways whose senders may be forged: always ask for the code
+	Several  bool            // other servers may be at work on the database; on one that is store.DB.Shared they always may
 }
 
 // A Server is one association at work. All its parts may be used while it is
@@ -51,6 +57,9 @@ type Server struct {
 	Treasury *treasury.Treasury
 	Teller   *teller.Teller
 	Courier  *courier.Courier // nil without lines
+
+	roster *duty.Roster
+	timers *duty.Duty
 }
 
 // Open opens the database and everything above it. It refuses languages that
@@ -69,10 +78,11 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{DB: db, Settings: &set, Book: c.Book}
+	s := &Server{DB: db, Settings: &set, Book: c.Book, roster: duty.New(db, c.Several || db.Shared())}
+	s.timers = s.roster.Duty("timers", nil)
 	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey(), LongCode: voice.LongestCode()}
 	s.Treasury = &treasury.Treasury{Desk: s.Desk}
-	options := teller.Options{Always: c.Always, Backup: map[string]string{}, ModemDown: modemDown(c.Lines)}
+	options := teller.Options{Always: c.Always, Backup: map[string]string{}, ModemDown: s.modemDown}
 	for _, l := range c.Lines {
 		if l.Backup != "" {
 			options.Backup[l.Name] = l.Backup
@@ -83,7 +93,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	}
 	s.Teller = teller.New(db, s.Desk, s.Treasury, parser, options)
 	if len(c.Lines) > 0 {
-		s.Courier = courier.New(db, c.Lines, s.Teller, courier.Options{Zone: set.Zone, Alert: s.Teller.Trouble})
+		s.Courier = courier.New(db, c.Lines, s.Teller, courier.Options{Zone: set.Zone, Alert: s.Teller.Trouble, Roster: s.roster})
 	}
 	return s, nil
 }
@@ -93,19 +103,39 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.started(ctx); err != nil {
 		return err
 	}
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopKeeping()
+	var keepers sync.WaitGroup
+	if !s.roster.Alone() {
+		keepers.Go(func() { s.roster.Run(keeping) })
+		keepers.Go(func() { s.DB.Watch(keeping) })
+	}
 	timers := make(chan error, 1)
-	go func() { timers <- s.Teller.Run(ctx) }()
+	go func() { timers <- s.runTimers(ctx) }()
 	var err error
 	if s.Courier != nil {
 		err = s.Courier.Run(ctx)
 	}
 	err = errors.Join(err, <-timers)
+	stopKeeping()
+	keepers.Wait()
 	return errors.Join(err, s.stopped(context.WithoutCancel(ctx)))
 }
 
-// started tells those whose order died while nobody was here.
+// runTimers does what time asks while no other server does.
+func (s *Server) runTimers(ctx context.Context) (err error) {
+	s.timers.While(ctx, func(ctx context.Context) { err = errors.Join(err, s.Teller.Run(ctx)) })
+	return err
+}
+
+// started tells those whose order died while nobody was here. As long as another
+// server is at work, the service is not away.
 func (s *Server) started(ctx context.Context) error {
 	return s.DB.Update(ctx, func(tx *store.Tx) error {
+		others, err := s.roster.Enter(ctx, tx)
+		if err != nil || others {
+			return err
+		}
 		since, err := tx.LastEntry(ctx)
 		if err != nil {
 			return err
@@ -128,6 +158,10 @@ func (s *Server) stopped(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
 	defer cancel()
 	return s.DB.Update(ctx, func(tx *store.Tx) error {
+		others, err := s.roster.Leave(ctx, tx)
+		if err != nil || others {
+			return err
+		}
 		return tx.SetState(ctx, stoppedAt, strconv.FormatInt(tx.Now().UnixMicro(), 10))
 	})
 }
@@ -137,15 +171,8 @@ func (s *Server) Close() error { return s.DB.Close() }
 
 // modemDown reports whether a line is down. It does not ask the database: the
 // teller calls it from within a transaction.
-func modemDown(lines []courier.Line) func() bool {
-	return func() bool {
-		for _, l := range lines {
-			if h := l.Gateway.Health(); !h.Up && time.Since(h.Since) >= downAfter {
-				return true
-			}
-		}
-		return false
-	}
+func (s *Server) modemDown() bool {
+	return s.Courier != nil && s.Courier.Down(downAfter)
 }
 
 // Lint returns, as one error of a line each, what the languages could not say
