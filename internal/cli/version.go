@@ -11,6 +11,12 @@ type versionCommand struct{}
 
 // Run prints the version of the module, the commit and the Go it was built with.
 func (versionCommand) Run(_ context.Context, io *Streams) error {
+	_, err := fmt.Fprintf(io.Out, "maillon %s %s %s/%s\n", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// programVersion returns the version of the module, and the commit.
+func programVersion() string {
 	version, commit := "devel", ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if info.Main.Version != "" {
@@ -25,6 +31,5 @@ func (versionCommand) Run(_ context.Context, io *Streams) error {
 			}
 		}
 	}
-	_, err := fmt.Fprintf(io.Out, "maillon %s%s %s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
+	return version + commit
 }

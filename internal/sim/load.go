@@ -26,6 +26,7 @@ const (
 	loadFunds   = 1_000_000
 	maxSamples  = 2_000_000 // latencies kept
 	loadGateway = "load"
+	logRecord   = 128 // octets that a transfer needs at least, in a raw log
 )
 
 // LoadSettings are settings under which members may pay as fast as they can:
@@ -166,12 +167,11 @@ func (l *Load) Transfers(ctx context.Context, senders int, d time.Duration) (Mea
 // Raw measures the limit of the disk: a record of record octets for each
 // transfer, appended and synced for all who wait.
 func Raw(ctx context.Context, path string, senders int, d time.Duration) (Measure, error) {
-	const record = 128
 	log, err := NewRawLog(path)
 	if err != nil {
 		return Measure{}, err
 	}
-	m, err := measure(ctx, senders, d, func(*rand.Rand, int) error { return log.Append(make([]byte, record)) })
+	m, err := measure(ctx, senders, d, func(*rand.Rand, int) error { return log.Append(make([]byte, logRecord)) })
 	return m, errors.Join(err, log.Close())
 }
 

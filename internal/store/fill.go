@@ -32,7 +32,7 @@ const (
 type Filling struct {
 	Currency  money.Currency
 	Accounts  int64 // of members
-	Transfers int64 // the credit by which each account is opened among them
+	Transfers int64 // at least; the credit by which each account is opened is one
 	Credit    int64 // what each account is opened with
 	// Pay chooses who pays how much to whom: members from 0 to members-1, the
 	// amount at least 1. An amount that the payer does not have is not paid, and
@@ -42,7 +42,8 @@ type Filling struct {
 	Progress func(done, total int64)
 }
 
-// ErrFilling means that Fill cannot leave what it is asked for.
+// ErrFilling means that books are not of those that Fill fills, or it was asked
+// for something that cannot be. Nothing was changed.
 var ErrFilling = errors.New("cannot fill these books")
 
 // maxRefusals is how often in a row Pay may ask for more than somebody has.
@@ -93,11 +94,14 @@ type loader struct {
 }
 
 func (l *loader) fill(ctx context.Context) error {
-	if err := l.run(ctx, `PRAGMA journal_mode(OFF)`, `PRAGMA synchronous(OFF)`, `PRAGMA locking_mode(EXCLUSIVE)`,
-		`PRAGMA temp_store(FILE)`, fmt.Sprintf(`PRAGMA cache_size(-%d)`, fillCacheKiB)); err != nil {
+	if err := l.look(ctx); err != nil {
 		return err
 	}
-	if err := l.look(ctx); err != nil {
+	if l.Transfers == l.txn {
+		return nil
+	}
+	if err := l.run(ctx, `PRAGMA journal_mode(OFF)`, `PRAGMA synchronous(OFF)`, `PRAGMA locking_mode(EXCLUSIVE)`,
+		`PRAGMA temp_store(FILE)`, fmt.Sprintf(`PRAGMA cache_size(-%d)`, fillCacheKiB)); err != nil {
 		return err
 	}
 	// Of the indexes this one alone is filled in no order: it is made at once
@@ -164,9 +168,10 @@ func (l *loader) look(ctx context.Context) error {
 	if l.head.seq > 0 && l.before == 0 {
 		return fmt.Errorf("they hold something else: %w", ErrFilling)
 	}
-	if l.Accounts < 2 || l.Credit < 1 || l.Transfers < l.txn+l.Accounts-l.before {
-		return fmt.Errorf("%d transfers, %d accounts: %w", l.txn, l.before, ErrFilling)
+	if l.Accounts < 2 || l.Credit < 1 {
+		return fmt.Errorf("%d accounts with %d each: %w", l.Accounts, l.Credit, ErrFilling)
 	}
+	l.Transfers = max(l.Transfers, l.txn+l.Accounts-l.before)
 	l.step = max(time.Now().UnixMicro()-l.head.at, 0) / ((l.Transfers-l.txn)/fillTogether + 2)
 	return nil
 }
@@ -266,7 +271,7 @@ func (l *loader) pay(p *page) (event, error) {
 		first := int64(FillFirst)
 		return p.post(l, ledger.Payment, &l.balances[from], &l.balances[to], first+from, first+to, amount), nil
 	}
-	return event{}, fmt.Errorf("nobody pays: %w", ErrFilling)
+	return event{}, errors.New("nobody can pay")
 }
 
 // post makes one transfer.
