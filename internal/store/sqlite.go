@@ -121,7 +121,11 @@ func (e *sqliteEngine) connect(ctx context.Context, write bool) (conn, error) {
 	if write {
 		pool = e.writer
 	}
-	return newConn(ctx, pool)
+	c, err := newConn(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
+	return &wholeConn{conn: c}, nil
 }
 
 func (e *sqliteEngine) another(ctx context.Context) (conn, error) {

@@ -42,9 +42,10 @@ func (f Fault) String() string {
 
 // Verify proves the database by its journal: the chain of hashes holds, the
 // journal replayed by the rules of the ledger gives every transaction, balance
-// and hold, all balances of a currency sum to zero, and every row of record is
-// as its last event left it. It returns each place where that is not so, at
-// most maxFaults of them; an error means that it could not look.
+// and hold, all balances of a currency sum to zero, every row of record is as
+// its last event left it, and SQLite finds its file whole. It returns each place
+// where that is not so, at most maxFaults of them; an error means that it could
+// not look.
 //
 // It reads one state of the database, beside a server at work. progress, which
 // may be nil, is told how much is done.
@@ -72,6 +73,7 @@ type verifier struct {
 	progress func(done, total int64)
 	done     int64
 	total    int64
+	broken   bool // the file does not fit together
 
 	links    [][]byte // the hashes from which the next row may follow
 	last     journalRow
@@ -97,9 +99,14 @@ func (v *verifier) verify(ctx context.Context) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		v.forwards, v.checkAccounts, v.checkHolds, v.backwards, v.checkStrays, v.checkKeys, v.checkNumbers,
+		v.checkPages, v.forwards, v.checkAccounts, v.checkHolds, v.backwards, v.checkStrays, v.checkKeys, v.checkNumbers,
 	} {
-		if err := step(ctx); err != nil {
+		err := step(ctx)
+		if err != nil && v.broken {
+			v.fault(Fault{Table: "file", Row: "pages", What: "the rest cannot be read"})
+			break
+		}
+		if err != nil {
 			return err
 		}
 	}
