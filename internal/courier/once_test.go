@@ -2,7 +2,6 @@ package courier_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -21,7 +20,7 @@ type trial struct {
 	takes   time.Duration
 }
 
-func trials(t *rapid.T) []trial {
+func trials(t *rapid.T) script {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) trial {
 		return trial{
 			rapid.SampledFrom([]string{"taken", "taken", "busy", "refused", "silent"}).Draw(t, "outcome"),
@@ -43,30 +42,7 @@ func TestNothingIsSentTwiceWhateverTheGatewayDoes(t *testing.T) {
 		saw := map[string]tally{}
 		in(t, func(t *testing.T, b *bench) {
 			n := newNetwork()
-			n.answer = func(ctx context.Context, i int, m sms.Outgoing) (string, error) {
-				what := all[(i-1)%len(all)]
-				select {
-				case <-time.After(what.takes):
-				case <-ctx.Done():
-					what.outcome = "silent"
-				}
-				n.mu.Lock()
-				defer n.mu.Unlock()
-				seen := saw[m.ID]
-				defer func() { saw[m.ID] = seen }()
-				switch what.outcome {
-				case "busy":
-					return "", sms.ErrBusy
-				case "refused":
-					seen.refused++
-					return "", sms.ErrRefused
-				case "silent":
-					seen.silent++
-					return "", errors.New("no answer")
-				}
-				seen.taken++
-				return fmt.Sprint("p", i), nil
-			}
+			n.answer = func(ctx context.Context, i int, m sms.Outgoing) (string, error) { return all.answer(ctx, n, saw, i, m) }
 			for i, p := range priorities {
 				b.enqueue(p, 10*time.Minute, "", fmt.Sprint(i))
 			}
