@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"strings"
 
 	"maillon/internal/auth"
 	"maillon/internal/ledger"
@@ -23,7 +24,11 @@ func (h *Handler) postTransfer(w http.ResponseWriter, r *http.Request, who *auth
 	if err := read(w, r, maxBody, &asked); err != nil {
 		return err
 	}
-	t, err := h.understand(who, asked, r.Header.Get("Idempotency-Key"))
+	keys := r.Header["Idempotency-Key"]
+	if len(keys) > 1 {
+		return problemKeyForm
+	}
+	t, err := h.understand(who, asked, strings.Join(keys, ""))
 	if err != nil {
 		return err
 	}
