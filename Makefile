@@ -17,10 +17,11 @@ RACE = ./internal/courier ./internal/phones ./internal/server ./internal/sms/...
 
 FUZZ  = 5000x
 KILLS = 50
+CRASHES = 300
 
-.PHONY: test components vet lint real race twilio packaging fuzz kills bench
+.PHONY: test components vet lint real race twilio packaging fuzz kills disk bench
 
-test: components vet real race twilio packaging fuzz kills lint
+test: components vet real race twilio packaging fuzz kills disk lint
 
 components:
 	.ci/components
@@ -61,6 +62,10 @@ fuzz:
 # A server is killed at random moments and must lose and double nothing.
 kills:
 	MAILLON_KILLS=$(KILLS) go test -count=1 -timeout 15m -v -run TestNothingIsLost ./internal/sim/kill
+
+# The disk below SQLite fails, crashes and lies.
+disk:
+	MAILLON_CRASHES=$(CRASHES) go test -count=1 -timeout 15m -v ./internal/sim/disk
 
 lint:
 	$(LINT) run ./...
