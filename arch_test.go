@@ -73,6 +73,7 @@ var house = []room{
 	// 5: what plays with a whole server, and the command line
 	{"internal/sim", "auth card ledger member money notice order payment phones phrase rest server setting sms sms/virtual store story treasury", "net net/http os syscall"},
 	{"internal/sim/kill", "", ""},
+	{"internal/sim/bank", "", ""},
 	{"internal/sim/disk", "", ""},
 	{"internal/cli", anyRoom, "net net/http os syscall"},
 	{".", "cli", "os"},
