@@ -18,10 +18,11 @@ RACE = ./internal/courier ./internal/phones ./internal/server ./internal/sms/...
 FUZZ  = 5000x
 KILLS = 50
 CRASHES = 300
+FAILOVERS = 3
 
-.PHONY: test components vet lint real race twilio packaging fuzz kills disk bench
+.PHONY: test components vet lint real race twilio packaging fuzz kills disk failover bench
 
-test: components vet real race twilio packaging fuzz kills disk lint
+test: components vet real race twilio packaging fuzz kills disk failover lint
 
 components:
 	.ci/components
@@ -66,6 +67,10 @@ kills:
 # The disk below SQLite fails, crashes and lies.
 disk:
 	MAILLON_CRASHES=$(CRASHES) go test -count=1 -timeout 15m -v ./internal/sim/disk
+
+# A cluster of databases loses its leader, in four ways, under load.
+failover:
+	MAILLON_REAL=1 MAILLON_FAILOVERS=$(FAILOVERS) go test -count=1 -timeout 60m -v -run 'Lost|Noticed' ./internal/sim/ha
 
 lint:
 	$(LINT) run ./...

@@ -75,6 +75,7 @@ var house = []room{
 	{"internal/sim/kill", "", ""},
 	{"internal/sim/bank", "", ""},
 	{"internal/sim/disk", "", ""},
+	{"internal/sim/ha", "", ""},
 	{"internal/cli", anyRoom, "net net/http os syscall"},
 	{".", "cli", "os"},
 

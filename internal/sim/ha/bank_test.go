@@ -1,0 +1,296 @@
+//go:build linux
+
+package ha_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"maillon/internal/ledger"
+	"maillon/internal/member"
+	"maillon/internal/money"
+	"maillon/internal/store"
+)
+
+const (
+	accounts  = 20
+	funds     = 1_000_000_000_000 // what each begins with; nobody pays as much
+	prefix    = "ha:"             // of the keys of transfers
+	writers   = 8                 // beside each server
+	thinking  = 50 * time.Millisecond
+	tryAgain  = 50 * time.Millisecond
+	atOnce    = 1000 // transactions in one look at the books
+	maxFaults = 20   // that are told
+	viewTries = 10
+	lookAgain = 500 * time.Millisecond
+)
+
+var maillon = money.Currency{Code: "MAILLON", Decimals: 2}
+
+// A transfer is what one member asks for, however often.
+type transfer struct {
+	from, to int
+	amount   int64
+}
+
+// A bank is what its customers know: what they asked for and what they were
+// told is done. It is in the memory of the test, which survives every fault.
+type bank struct {
+	accounts []ledger.AccountID
+
+	mu     sync.Mutex
+	asked  map[string]transfer
+	acked  []string // keys, in order
+	known  map[string]bool
+	faults []string
+	last   time.Time     // when somebody was last told that something is done
+	gap    time.Duration // the longest time since, in this round
+	again  int           // transfers of which nobody knew, and that were there
+}
+
+func newBank() *bank {
+	return &bank{asked: map[string]transfer{}, known: map[string]bool{}}
+}
+
+// open opens the accounts.
+func (b *bank) open(ctx context.Context, db *store.DB) error {
+	b.accounts = nil
+	return db.Update(ctx, func(tx *store.Tx) error {
+		emission, err := tx.SystemAccount(ctx, store.Emission, maillon)
+		if err != nil {
+			return err
+		}
+		for m := range accounts {
+			a, err := tx.AccountOf(ctx, member.ID(m+1), maillon)
+			if err != nil {
+				return err
+			}
+			b.accounts = append(b.accounts, a.ID)
+			if err := post(ctx, tx, fmt.Sprintf("open:%d", m), emission.ID, a.ID, funds); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func post(ctx context.Context, tx *store.Tx, key string, from, to ledger.AccountID, amount int64) error {
+	postings, err := ledger.Transfer(from, to, money.New(amount, maillon))
+	if err != nil {
+		return err
+	}
+	return ledger.Post(ctx, tx, &ledger.Transaction{Key: key, Kind: ledger.Payment, At: tx.Now(), Postings: postings})
+}
+
+// pay does one transfer until it is done, or ctx ends: then nobody knows. Each
+// attempt has the same key, and is made where way says.
+func (b *bank) pay(ctx context.Context, key string, t transfer, way func() *store.DB) {
+	b.mu.Lock()
+	b.asked[key] = t
+	b.mu.Unlock()
+	for tries := 0; ctx.Err() == nil; tries++ {
+		err := way().Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+			return post(ctx, tx, key, b.accounts[t.from], b.accounts[t.to], t.amount)
+		})
+		switch {
+		case err == nil:
+			b.ack(key, false)
+			return
+		case errors.Is(err, ledger.ErrDuplicate) && tries > 0:
+			// To say so, the server had to commit that it holds the turn, which
+			// waits for the second machine like all that was committed before.
+			b.ack(key, true)
+			return
+		case !store.IsOutage(err) && !errors.Is(err, context.Canceled):
+			b.fault("transfer %s: %v", key, err)
+			return
+		}
+		time.Sleep(tryAgain)
+	}
+}
+
+func (b *bank) ack(key string, again bool) {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.acked, b.known[key] = append(b.acked, key), true
+	b.gap, b.last = max(b.gap, now.Sub(b.last)), now
+	if again {
+		b.again++
+	}
+}
+
+func (b *bank) fault(text string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.faults) < maxFaults {
+		b.faults = append(b.faults, fmt.Sprintf(text, args...))
+	}
+}
+
+// customer pays one transfer after the other until ctx ends.
+func (b *bank) customer(ctx context.Context, name string, way func() *store.DB) {
+	for n := 0; ctx.Err() == nil; n++ {
+		t := transfer{from: (n*7 + len(name)) % accounts, amount: int64(n%99 + 1)}
+		t.to = (t.from + 1 + n%(accounts-1)) % accounts
+		b.pay(ctx, fmt.Sprintf("%s%s:%d", prefix, name, n), t, way)
+		time.Sleep(thinking)
+	}
+}
+
+// told returns how many were told that something of theirs is done, of those
+// whose name begins like this.
+func (b *bank) told(name string) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, key := range b.acked {
+		if strings.HasPrefix(key, prefix+name) {
+			n++
+		}
+	}
+	return n
+}
+
+// begin begins to measure how long nothing is done.
+func (b *bank) begin() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gap = 0
+}
+
+// pause returns the longest time since begin in which nothing was done.
+func (b *bank) pause() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return max(b.gap, time.Since(b.last))
+}
+
+// settle asks for what nobody knows of, so that all is known.
+func (b *bank) settle(ctx context.Context, way func() *store.DB) {
+	b.mu.Lock()
+	open := maps.Clone(b.asked)
+	for key := range b.known {
+		delete(open, key)
+	}
+	b.mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(open)) {
+		b.retry(ctx, key, open[key], way)
+	}
+}
+
+// retry is pay for a transfer that was asked for before.
+func (b *bank) retry(ctx context.Context, key string, t transfer, way func() *store.DB) {
+	for ctx.Err() == nil {
+		err := way().Update(ctx, func(tx *store.Tx) error {
+			return post(ctx, tx, key, b.accounts[t.from], b.accounts[t.to], t.amount)
+		})
+		if err == nil || errors.Is(err, ledger.ErrDuplicate) {
+			b.ack(key, err != nil)
+			return
+		}
+		time.Sleep(tryAgain)
+	}
+}
+
+// A finding is what the books say of the bank.
+type finding struct {
+	acked, lost, doubled, unasked, wrong, open int
+	faults                                     []string
+}
+
+func (f *finding) add(n *int, text string, args ...any) {
+	*n++
+	if len(f.faults) < maxFaults {
+		f.faults = append(f.faults, fmt.Sprintf(text, args...))
+	}
+}
+
+// proof compares the books with what the customers know: all that was
+// acknowledged before is there, once and as it was asked for, and nothing is
+// that nobody asked for. The sums are zero, and if verify, the journal proves
+// the rest.
+func (b *bank) proof(ctx context.Context, db *store.DB, verify bool) (f finding, err error) {
+	b.mu.Lock()
+	acked := b.acked[:len(b.acked):len(b.acked)]
+	for _, text := range b.faults {
+		f.add(&f.wrong, "%s", text)
+	}
+	b.mu.Unlock()
+	f.acked = len(acked)
+	seen := map[string]int{}
+	err = db.View(ctx, func(tx *store.Tx) error {
+		if err := b.compare(ctx, tx, seen, &f); err != nil {
+			return err
+		}
+		sum := int64(0)
+		err := tx.AllAccounts(ctx, func(a store.AccountRow) error { sum += a.Balance.Minor(); return nil })
+		if sum != 0 {
+			f.add(&f.wrong, "all balances sum to %d", sum)
+		}
+		return err
+	})
+	if err != nil {
+		return f, err
+	}
+	for _, key := range acked {
+		if seen[key] == 0 {
+			f.add(&f.lost, "%s was acknowledged and is lost", key)
+		}
+		delete(seen, key)
+	}
+	f.open = len(seen)
+	if !verify {
+		return f, nil
+	}
+	faults, err := db.Verify(ctx, func(int64, int64) {})
+	for _, fault := range faults {
+		f.add(&f.wrong, "verify: %s", fault)
+	}
+	return f, err
+}
+
+// compare reads all transfers in the books.
+func (b *bank) compare(ctx context.Context, tx *store.Tx, seen map[string]int, f *finding) error {
+	for last, more := ledger.TransactionID(0), true; more; {
+		txns, err := tx.Transactions(ctx, last, atOnce)
+		if err != nil {
+			return err
+		}
+		b.mu.Lock()
+		for _, t := range txns {
+			last = t.ID
+			if !strings.HasPrefix(t.Key, prefix) {
+				continue
+			}
+			if seen[t.Key]++; seen[t.Key] > 1 {
+				f.add(&f.doubled, "%s was done twice", t.Key)
+			}
+			want, is := b.asked[t.Key]
+			if !is {
+				f.add(&f.unasked, "nobody asked for %s", t.Key)
+			} else if !b.same(t, want) {
+				f.add(&f.wrong, "%s is not what was asked for", t.Key)
+			}
+		}
+		b.mu.Unlock()
+		more = len(txns) == atOnce
+	}
+	return nil
+}
+
+func (b *bank) same(t ledger.Transaction, want transfer) bool {
+	if len(t.Postings) != 2 {
+		return false
+	}
+	paid := map[ledger.AccountID]int64{}
+	for _, p := range t.Postings {
+		paid[p.Account] += p.Amount.Minor()
+	}
+	return paid[b.accounts[want.from]] == -want.amount && paid[b.accounts[want.to]] == want.amount
+}
