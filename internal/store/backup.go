@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -65,7 +66,11 @@ func (db *DB) backUp(ctx context.Context, m *Manifest, partial string) error {
 	if err := createCopy(ctx, books); err != nil {
 		return err
 	}
-	if err := db.fillCopy(ctx, m, books, keys); err != nil {
+	fill := db.fillCopy
+	if db.where == "" {
+		fill = db.fillFromServer
+	}
+	if err := fill(ctx, m, books, keys); err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(m, "", "  ")
@@ -96,12 +101,8 @@ func createCopy(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, pool.Close()) }()
-	if err := migrateSQLite(ctx, pool); err != nil {
-		return err
-	}
-	_, err = pool.ExecContext(ctx, `PRAGMA journal_mode(DELETE)`)
-	return err
+	defer func() { err = errors.Join(err, pool.Close(), oneFile(ctx, path)) }()
+	return migrateSQLite(ctx, pool)
 }
 
 // fillCopy copies the tables on one connection, so that books and keys are of
@@ -124,7 +125,7 @@ func (db *DB) fillCopy(ctx context.Context, m *Manifest, books, keys string) (er
 	}
 	defer func() { _ = tx.Rollback() }() // nothing is left of it once committed
 	for _, text := range []string{
-		`CREATE TABLE keys.key (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL, dies_at INTEGER NOT NULL DEFAULT 0)`,
+		strings.Replace(keyTable, "key", "keys.key", 1),
 		`INSERT INTO keys.key (id, sealed) SELECT id, sealed FROM main.key WHERE dies_at = 0`,
 		`INSERT INTO copy.sqlite_sequence (name, seq) SELECT name, seq FROM main.sqlite_sequence WHERE name = 'key'`,
 	} {
@@ -147,6 +148,96 @@ func (db *DB) fillCopy(ctx context.Context, m *Manifest, books, keys string) (er
 	}
 	m.Hash = hex.EncodeToString(hash)
 	return tx.Commit()
+}
+
+// fillFromServer does the same from a database server: one state of it is read
+// table by table.
+func (db *DB) fillFromServer(ctx context.Context, m *Manifest, books, keys string) (err error) {
+	all, err := tables(ctx)
+	if err != nil {
+		return err
+	}
+	to, err := openWith(ctx, books, db.keys)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close(), oneFile(ctx, books)) }()
+	return db.apart(ctx, func(from *Tx) error {
+		if err := db.engine.patient(ctx, from.c); err != nil {
+			return err
+		}
+		for _, t := range all {
+			if t.name == "key" {
+				continue
+			}
+			if err := (Migration{From: db, To: to}).bring(ctx, t, from.c); err != nil {
+				return err
+			}
+		}
+		last, err := db.engine.lastKey(ctx, from.c)
+		if err != nil {
+			return err
+		}
+		if err := to.Update(ctx, func(tx *Tx) error { return to.engine.setLastKey(ctx, tx.c, last) }); err != nil {
+			return err
+		}
+		if err := copyKeys(ctx, from, keys); err != nil {
+			return fmt.Errorf("copy keys: %w", err)
+		}
+		var hash []byte
+		err = from.row(ctx, `SELECT j.seq, j.hash, (SELECT max(version_id) FROM goose_db_version) FROM journal j ORDER BY j.seq DESC LIMIT 1`).
+			Scan(&m.Seq, &hash, &m.Schema)
+		m.Hash = hex.EncodeToString(hash)
+		if errors.Is(found(err), ErrNotFound) {
+			err = nil
+		}
+		return err
+	})
+}
+
+// copyKeys writes the members' keys, wrapped as they are, into a file of their
+// own.
+func copyKeys(ctx context.Context, from *Tx, path string) (err error) {
+	pool, err := openPool(path, "rwc")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pool.Close(), oneFile(ctx, path)) }()
+	tx, err := pool.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing is left of it once committed
+	if _, err := tx.ExecContext(ctx, keyTable); err != nil {
+		return err
+	}
+	err = from.stream(ctx, func(scan scan) error {
+		var id int64
+		var sealed []byte
+		if err := scan(&id, &sealed); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO key (id, sealed) VALUES (?, ?)`, id, sealed)
+		return err
+	}, `SELECT id, sealed FROM key WHERE dies_at = 0 ORDER BY id`)
+	if err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// keyTable makes the table of the file of keys.
+const keyTable = `CREATE TABLE key (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL, dies_at INTEGER NOT NULL DEFAULT 0)`
+
+// oneFile leaves a database that nobody uses in one file.
+func oneFile(ctx context.Context, path string) (err error) {
+	pool, err := openPool(path, "rw")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	_, err = pool.ExecContext(ctx, `PRAGMA journal_mode(DELETE)`)
+	return err
 }
 
 // prune removes the backups from before a time.

@@ -234,14 +234,34 @@ func (db *DB) begin(ctx context.Context) (h head, err error) {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return h, err
 	}
+	if db.moved {
+		return h, ErrMoved
+	}
 	if h.seq != db.last.seq || !bytes.Equal(h.hash, db.last.hash) || len(db.accounts) >= maxAccounts {
 		db.unknow() // another process wrote
+		if err := db.stay(ctx); err != nil {
+			return h, err
+		}
 	}
 	return h, nil
 }
 
+// stay returns ErrMoved if the database was migrated to another.
+func (db *DB) stay(ctx context.Context) error {
+	var at string
+	err := db.writer.row(ctx, `SELECT value FROM state WHERE name = $1`, MovedAt).Scan(&at)
+	if err == nil && at != "" {
+		db.last = head{} // look again next time
+		return ErrMoved
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
+}
+
 // unknow forgets what the writer remembers of the database.
-func (db *DB) unknow() { db.accounts, db.owned, db.behind.ids = nil, nil, nil }
+func (db *DB) unknow() { db.accounts, db.owned, db.behind.ids, db.moved = nil, nil, nil, false }
 
 // next returns the next request that waits, nil if none does or a batch of n
 // has no room.

@@ -92,142 +92,149 @@ func batch(t testing.TB, db *store.DB, callers ...func(*store.Tx) error) []error
 }
 
 func TestOneCallersMistakeIsItsOwn(t *testing.T) {
-	db := open(t)
-	v := settle(t, db)
-	mistake := errors.New("mistake")
-	give := func(key string, then error) func(*store.Tx) error {
-		return func(tx *store.Tx) error {
-			if err := post(t.Context(), tx, key, v.emission, v.lenaAccount, 1); err != nil {
-				return err
+	both(t, func(t *testing.T, p place) {
+		db := p.open(t)
+		v := settle(t, db)
+		mistake := errors.New("mistake")
+		give := func(key string, then error) func(*store.Tx) error {
+			return func(tx *store.Tx) error {
+				if err := post(t.Context(), tx, key, v.emission, v.lenaAccount, 1); err != nil {
+					return err
+				}
+				return then
 			}
-			return then
 		}
-	}
-	errs := batch(t, db,
-		give("a", nil), give("b", mistake), give("c", nil),
-		func(tx *store.Tx) error {
-			_ = give("d", nil)(tx)
-			panic("a mistake of the program")
-		},
-		func(tx *store.Tx) error {
-			time.Sleep(50 * time.Millisecond)
-			return give("e", nil)(tx)
-		},
-		give("f", nil),
-	)
-	for n, want := range []bool{true, false, true, false, true, true} {
-		if (errs[n] == nil) != want {
-			t.Errorf("caller %d: error is %v, want success: %v", n, errs[n], want)
+		errs := batch(t, db,
+			give("a", nil), give("b", mistake), give("c", nil),
+			func(tx *store.Tx) error {
+				_ = give("d", nil)(tx)
+				panic("a mistake of the program")
+			},
+			func(tx *store.Tx) error {
+				time.Sleep(50 * time.Millisecond)
+				return give("e", nil)(tx)
+			},
+			give("f", nil),
+		)
+		for n, want := range []bool{true, false, true, false, true, true} {
+			if (errs[n] == nil) != want {
+				t.Errorf("caller %d: error is %v, want success: %v", n, errs[n], want)
+			}
 		}
-	}
-	if !errors.Is(errs[1], mistake) {
-		t.Errorf("caller 1: error is %v, want its own", errs[1])
-	}
-	update(t, db, func(tx *store.Tx) error {
-		a, err := tx.Account(t.Context(), v.lenaAccount)
-		if a.Balance.Minor() != 245+4 {
-			t.Errorf("the balance is %v, want %d: four gave 1", a.Balance, 245+4)
+		if !errors.Is(errs[1], mistake) {
+			t.Errorf("caller 1: error is %v, want its own", errs[1])
 		}
-		return err
+		update(t, db, func(tx *store.Tx) error {
+			a, err := tx.Account(t.Context(), v.lenaAccount)
+			if a.Balance.Minor() != 245+4 {
+				t.Errorf("the balance is %v, want %d: four gave 1", a.Balance, 245+4)
+			}
+			return err
+		})
+		if faults := verify(t, db); len(faults) > 0 {
+			t.Errorf("faults are %q", faults)
+		}
 	})
-	if faults := verify(t, db); len(faults) > 0 {
-		t.Errorf("faults are %q", faults)
-	}
 }
 
 func TestAFullQueueIsBusy(t *testing.T) {
-	db := open(t)
-	started, release := make(chan struct{}), make(chan struct{})
-	first := make(chan error, 1)
-	go func() {
-		first <- db.Update(t.Context(), func(*store.Tx) error {
-			close(started)
-			<-release
-			return nil
-		})
-	}()
-	<-started
-	const more = 5000 // than may wait
-	var busy, done atomic.Int64
-	var all sync.WaitGroup
-	for range more {
-		all.Go(func() {
-			switch err := db.Update(t.Context(), func(*store.Tx) error { return nil }); {
-			case err == nil:
-				done.Add(1)
-			case errors.Is(err, store.ErrBusy):
-				busy.Add(1)
-			default:
-				t.Error(err)
-			}
-		})
-	}
-	for deadline := time.Now().Add(10 * time.Second); busy.Load() == 0 && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
-	}
-	close(release)
-	all.Wait()
-	if busy.Load() == 0 || done.Load() == 0 || busy.Load()+done.Load() != more {
-		t.Errorf("%d were busy and %d done of %d", busy.Load(), done.Load(), more)
-	}
-	if err := <-first; err != nil {
-		t.Error(err)
-	}
+	both(t, func(t *testing.T, p place) {
+		db := p.open(t)
+		started, release := make(chan struct{}), make(chan struct{})
+		first := make(chan error, 1)
+		go func() {
+			first <- db.Update(t.Context(), func(*store.Tx) error {
+				close(started)
+				<-release
+				return nil
+			})
+		}()
+		<-started
+		const more = 5000 // than may wait
+		var busy, done atomic.Int64
+		var all sync.WaitGroup
+		for range more {
+			all.Go(func() {
+				switch err := db.Update(t.Context(), func(*store.Tx) error { return nil }); {
+				case err == nil:
+					done.Add(1)
+				case errors.Is(err, store.ErrBusy):
+					busy.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		for deadline := time.Now().Add(10 * time.Second); busy.Load() == 0 && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		close(release)
+		all.Wait()
+		if busy.Load() == 0 || done.Load() == 0 || busy.Load()+done.Load() != more {
+			t.Errorf("%d were busy and %d done of %d", busy.Load(), done.Load(), more)
+		}
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestCloseEndsWhatHasBegunAndRefusesTheRest(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "books.db")
-	db := openFile(t, path)
-	v := settle(t, db)
-	var posted atomic.Int64
-	var all sync.WaitGroup
-	for c := range 16 {
-		all.Go(func() {
-			for n := 0; ; n++ {
-				err := db.Update(t.Context(), func(tx *store.Tx) error {
-					return post(t.Context(), tx, fmt.Sprint("close:", c, ":", n), v.emission, v.lenaAccount, 1)
-				})
-				if errors.Is(err, store.ErrClosed) {
-					return
+	both(t, func(t *testing.T, p place) {
+		db := p.open(t)
+		v := settle(t, db)
+		var posted atomic.Int64
+		var all sync.WaitGroup
+		for c := range 16 {
+			all.Go(func() {
+				for n := 0; ; n++ {
+					err := db.Update(t.Context(), func(tx *store.Tx) error {
+						return post(t.Context(), tx, fmt.Sprint("close:", c, ":", n), v.emission, v.lenaAccount, 1)
+					})
+					if errors.Is(err, store.ErrClosed) {
+						return
+					}
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					posted.Add(1)
 				}
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				posted.Add(1)
-			}
-		})
-	}
-	time.Sleep(50 * time.Millisecond)
-	if err := db.Close(); err != nil {
-		t.Error(err)
-	}
-	all.Wait()
-	if err := db.View(t.Context(), func(*store.Tx) error { return nil }); !errors.Is(err, store.ErrClosed) {
-		t.Errorf("View after Close: %v, want %v", err, store.ErrClosed)
-	}
-	again := openFile(t, path)
-	update(t, again, func(tx *store.Tx) error {
-		a, err := tx.Account(t.Context(), v.lenaAccount)
-		if a.Balance.Minor() != 245+posted.Load() {
-			t.Errorf("the balance is %v; want that of %d posted", a.Balance, posted.Load())
+			})
 		}
-		return err
+		time.Sleep(50 * time.Millisecond)
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		all.Wait()
+		if err := db.View(t.Context(), func(*store.Tx) error { return nil }); !errors.Is(err, store.ErrClosed) {
+			t.Errorf("View after Close: %v, want %v", err, store.ErrClosed)
+		}
+		again := p.open(t)
+		update(t, again, func(tx *store.Tx) error {
+			a, err := tx.Account(t.Context(), v.lenaAccount)
+			if a.Balance.Minor() != 245+posted.Load() {
+				t.Errorf("the balance is %v; want that of %d posted", a.Balance, posted.Load())
+			}
+			return err
+		})
 	})
 }
 
 func TestACallerWhoHasLeftIsNotServed(t *testing.T) {
-	db := open(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := db.Update(ctx, func(*store.Tx) error { t.Error("served"); return nil }); !errors.Is(err, context.Canceled) {
-		t.Errorf("Update = %v, want %v", err, context.Canceled)
-	}
+	both(t, func(t *testing.T, p place) {
+		db := p.open(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := db.Update(ctx, func(*store.Tx) error { t.Error("served"); return nil }); !errors.Is(err, context.Canceled) {
+			t.Errorf("Update = %v, want %v", err, context.Canceled)
+		}
+	})
 }
 
 func TestAViewCannotWrite(t *testing.T) {
-	for _, path := range []string{store.Memory, filepath.Join(t.TempDir(), "books.db")} {
-		db := openFile(t, path)
+	everywhere(t, func(t *testing.T, p place) {
+		db := p.open(t)
 		v := settle(t, db)
 		before := last(t, db)
 		err := db.View(t.Context(), func(tx *store.Tx) error { return post(t.Context(), tx, "view", v.emission, v.lenaAccount, 1) })
@@ -237,53 +244,55 @@ func TestAViewCannotWrite(t *testing.T) {
 		if after := last(t, db); after.Seq != before.Seq {
 			t.Errorf("the journal has %d rows, had %d", after.Seq, before.Seq)
 		}
-	}
+	})
 }
 
 func TestTwoProcessesShareOneDatabase(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "books.db")
-	dbs := []*store.DB{openFile(t, path), openFile(t, path)}
-	v := settle(t, dbs[0])
-	const each = 100
-	var all sync.WaitGroup
-	for p, db := range dbs {
-		all.Go(func() {
-			for n := range each {
-				if err := db.Update(t.Context(), func(tx *store.Tx) error {
-					return post(t.Context(), tx, fmt.Sprint("process:", p, ":", n), v.emission, v.lenaAccount, 1)
-				}); err != nil {
-					t.Error(err)
+	both(t, func(t *testing.T, p place) {
+		dbs := []*store.DB{p.open(t), p.open(t)}
+		v := settle(t, dbs[0])
+		const each = 100
+		var all sync.WaitGroup
+		for p, db := range dbs {
+			all.Go(func() {
+				for n := range each {
+					if err := db.Update(t.Context(), func(tx *store.Tx) error {
+						return post(t.Context(), tx, fmt.Sprint("process:", p, ":", n), v.emission, v.lenaAccount, 1)
+					}); err != nil {
+						t.Error(err)
+					}
 				}
-			}
-		})
-	}
-	all.Wait()
-	for _, db := range dbs {
-		if faults := verify(t, db); len(faults) > 0 {
-			t.Errorf("faults are %q", faults)
+			})
 		}
-		view(t, db, func(tx *store.Tx) error {
-			a, err := tx.Account(t.Context(), v.lenaAccount)
-			if a.Balance.Minor() != 245+2*each {
-				t.Errorf("the balance is %v, want %d", a.Balance, 245+2*each)
+		all.Wait()
+		for _, db := range dbs {
+			if faults := verify(t, db); len(faults) > 0 {
+				t.Errorf("faults are %q", faults)
 			}
-			return err
-		})
-	}
+			view(t, db, func(tx *store.Tx) error {
+				a, err := tx.Account(t.Context(), v.lenaAccount)
+				if a.Balance.Minor() != 245+2*each {
+					t.Errorf("the balance is %v, want %d", a.Balance, 245+2*each)
+				}
+				return err
+			})
+		}
+	})
 }
 
 func TestAWrongSecretIsRefused(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "books.db")
-	db := openFile(t, path)
-	settle(t, db)
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if db, err := store.Open(t.Context(), path, store.Secret{9}); err == nil {
-		t.Error("a wrong secret was taken")
-		_ = db.Close()
-	}
-	openFile(t, path)
+	both(t, func(t *testing.T, p place) {
+		db := p.open(t)
+		settle(t, db)
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if db, err := store.Open(t.Context(), p.where, store.Secret{9}); err == nil {
+			t.Error("a wrong secret was taken")
+			_ = db.Close()
+		}
+		p.open(t)
+	})
 }
 
 func TestSecretsAreReadAndHidden(t *testing.T) {
@@ -350,108 +359,116 @@ func TestWhoIsErasedCannotBeReadAgain(t *testing.T) {
 }
 
 func TestStrangersAreForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		db := openFile(t, store.Memory)
-		settle(t, db)
-		time.Sleep(25 * time.Hour)
-		update(t, db, func(tx *store.Tx) error { return tx.Forget(t.Context()) })
-		if faults := verify(t, db); len(faults) > 0 {
-			t.Errorf("after a day: %q", faults)
-		}
-		time.Sleep(31 * 24 * time.Hour)
-		update(t, db, func(tx *store.Tx) error { return tx.Forget(t.Context()) })
-		view(t, db, func(tx *store.Tx) error {
-			m, err := tx.MemberByNumber(t.Context(), number(t, yannNumber))
-			if err != nil {
-				return err
+	both(t, func(t *testing.T, p place) {
+		synctest.Test(t, func(t *testing.T) {
+			db := p.open(t)
+			settle(t, db)
+			time.Sleep(25 * time.Hour)
+			update(t, db, func(tx *store.Tx) error { return tx.Forget(t.Context()) })
+			if faults := verify(t, db); len(faults) > 0 {
+				t.Errorf("after a day: %q", faults)
 			}
-			letters, err := tx.Thread(t.Context(), m, 10)
-			for _, l := range letters {
-				if l.Text != "" {
-					t.Errorf("after a month a text of %v is still there", l.At)
+			time.Sleep(31 * 24 * time.Hour)
+			update(t, db, func(tx *store.Tx) error { return tx.Forget(t.Context()) })
+			view(t, db, func(tx *store.Tx) error {
+				m, err := tx.MemberByNumber(t.Context(), number(t, yannNumber))
+				if err != nil {
+					return err
 				}
+				letters, err := tx.Thread(t.Context(), m, 10)
+				for _, l := range letters {
+					if l.Text != "" {
+						t.Errorf("after a month a text of %v is still there", l.At)
+					}
+				}
+				return err
+			})
+			time.Sleep(60 * 24 * time.Hour)
+			update(t, db, func(tx *store.Tx) error { return tx.Forget(t.Context()) })
+			if faults := verify(t, db); len(faults) > 0 {
+				t.Errorf("after three months: %q", faults)
 			}
-			return err
 		})
-		time.Sleep(60 * 24 * time.Hour)
-		update(t, db, func(tx *store.Tx) error { return tx.Forget(t.Context()) })
-		if faults := verify(t, db); len(faults) > 0 {
-			t.Errorf("after three months: %q", faults)
-		}
 	})
 }
 
 func TestOneSMSIsTakenOnce(t *testing.T) {
-	db := open(t)
-	m := sms.Incoming{Gateway: "virtual", Key: "k1", From: yannNumber, Text: "solde"}
-	other := m
-	other.Gateway = "kannel"
-	for n, c := range []struct {
-		m    sms.Incoming
-		want bool
-	}{{m, true}, {m, false}, {other, true}, {m, false}} {
-		update(t, db, func(tx *store.Tx) error {
-			first, err := tx.Receive(t.Context(), c.m, nil)
-			if first != c.want {
-				t.Errorf("delivery %d: first is %v, want %v", n, first, c.want)
-			}
-			return err
-		})
-	}
+	both(t, func(t *testing.T, p place) {
+		db := p.open(t)
+		m := sms.Incoming{Gateway: "virtual", Key: "k1", From: yannNumber, Text: "solde"}
+		other := m
+		other.Gateway = "kannel"
+		for n, c := range []struct {
+			m    sms.Incoming
+			want bool
+		}{{m, true}, {m, false}, {other, true}, {m, false}} {
+			update(t, db, func(tx *store.Tx) error {
+				first, err := tx.Receive(t.Context(), c.m, nil)
+				if first != c.want {
+					t.Errorf("delivery %d: first is %v, want %v", n, first, c.want)
+				}
+				return err
+			})
+		}
+	})
 }
 
 func TestReferencesAreUniqueAndGrow(t *testing.T) {
-	db := open(t)
-	seen := map[string]bool{}
-	for range 20 {
-		update(t, db, func(tx *store.Tx) error {
-			for range 500 {
-				o := &order.Order{Kind: order.Freeze, State: order.Open}
-				if err := tx.InsertOrder(t.Context(), o, nil); err != nil {
-					return err
+	both(t, func(t *testing.T, p place) {
+		db := p.open(t)
+		seen := map[string]bool{}
+		for range 20 {
+			update(t, db, func(tx *store.Tx) error {
+				for range 500 {
+					o := &order.Order{Kind: order.Freeze, State: order.Open}
+					if err := tx.InsertOrder(t.Context(), o, nil); err != nil {
+						return err
+					}
+					if seen[o.Ref] || !order.IsRef(o.Ref) || len(o.Ref) != order.RefLen(int64(len(seen))) {
+						t.Errorf("reference %d is %q; before: %v", len(seen), o.Ref, seen[o.Ref])
+					}
+					seen[o.Ref] = true
 				}
-				if seen[o.Ref] || !order.IsRef(o.Ref) || len(o.Ref) != order.RefLen(int64(len(seen))) {
-					t.Errorf("reference %d is %q; before: %v", len(seen), o.Ref, seen[o.Ref])
-				}
-				seen[o.Ref] = true
-			}
-			return nil
-		})
-	}
+				return nil
+			})
+		}
+	})
 }
 
 func TestSubscribersAreTold(t *testing.T) {
-	db := open(t)
-	v := settle(t, db)
-	told, cancel := db.Subscribe(store.Books)
-	update(t, db, func(tx *store.Tx) error { return tx.SetState(t.Context(), "dry", "yes") })
-	select {
-	case <-told:
-		t.Error("told of what moved no money")
-	default:
-	}
-	failed := errors.New("failed")
-	if err := db.Update(t.Context(), func(tx *store.Tx) error {
-		return errors.Join(post(t.Context(), tx, "a", v.emission, v.lenaAccount, 1), failed)
-	}); !errors.Is(err, failed) {
-		t.Error(err)
-	}
-	select {
-	case <-told:
-		t.Error("told of what was undone")
-	default:
-	}
-	update(t, db, func(tx *store.Tx) error { return post(t.Context(), tx, "a", v.emission, v.lenaAccount, 1) })
-	select {
-	case <-told:
-	case <-time.After(5 * time.Second):
-		t.Error("not told that money moved")
-	}
-	cancel()
-	db.Wake()
-	select {
-	case <-told:
-		t.Error("told after the end of the subscription")
-	default:
-	}
+	both(t, func(t *testing.T, p place) {
+		db := p.open(t)
+		v := settle(t, db)
+		told, cancel := db.Subscribe(store.Books)
+		update(t, db, func(tx *store.Tx) error { return tx.SetState(t.Context(), "dry", "yes") })
+		select {
+		case <-told:
+			t.Error("told of what moved no money")
+		default:
+		}
+		failed := errors.New("failed")
+		if err := db.Update(t.Context(), func(tx *store.Tx) error {
+			return errors.Join(post(t.Context(), tx, "a", v.emission, v.lenaAccount, 1), failed)
+		}); !errors.Is(err, failed) {
+			t.Error(err)
+		}
+		select {
+		case <-told:
+			t.Error("told of what was undone")
+		default:
+		}
+		update(t, db, func(tx *store.Tx) error { return post(t.Context(), tx, "a", v.emission, v.lenaAccount, 1) })
+		select {
+		case <-told:
+		case <-time.After(5 * time.Second):
+			t.Error("not told that money moved")
+		}
+		cancel()
+		db.Wake()
+		select {
+		case <-told:
+			t.Error("told after the end of the subscription")
+		default:
+		}
+	})
 }

@@ -60,6 +60,8 @@ type engine interface {
 	begin(ctx context.Context, c conn) error
 	// view begins a transaction that reads one state of the database.
 	view(ctx context.Context, c conn) error
+	// patient lets the transaction that c is in take its time.
+	patient(ctx context.Context, c conn) error
 	// readers is how many connections read at once; 0: reads take their turn
 	// among the Updates.
 	readers() int
@@ -67,6 +69,10 @@ type engine interface {
 	shared() bool
 	// forget makes sure that what was deleted is not left in a log.
 	forget(ctx context.Context, c conn)
+	// lastKey returns the number of the last key ever given, setLastKey makes
+	// sure that none up to it is given again.
+	lastKey(ctx context.Context, c conn) (int64, error)
+	setLastKey(ctx context.Context, c conn, last int64) error
 	close() error
 }
 

@@ -54,6 +54,7 @@ type DB struct {
 	accounts map[ledger.AccountID]ledger.Account
 	owned    map[member.ID][]ledger.AccountID
 	behind   behind
+	moved    bool            // to another database, for good
 	looks    map[string]look // by statement
 
 	queue   chan *request
@@ -73,7 +74,11 @@ func Open(ctx context.Context, where string, secret Secret) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{
+	return openWith(ctx, where, keys)
+}
+
+func openWith(ctx context.Context, where string, keys *keyring) (db *DB, err error) {
+	db = &DB{
 		keys: keys, looks: map[string]look{},
 		queue: make(chan *request, queueLen), closing: make(chan struct{}), done: make(chan struct{}),
 		topics: map[Topic][]chan struct{}{},

@@ -15,7 +15,7 @@ func IsOutage(err error) bool {
 	}
 	e, ok := errors.AsType[*driver.Error](err)
 	if !ok {
-		return errors.Is(err, ErrBusy) || errors.Is(err, ErrClosed)
+		return errors.Is(err, ErrBusy) || errors.Is(err, ErrClosed) || errors.Is(err, ErrMoved)
 	}
 	switch e.Code() & 0xff { // without what SQLite adds about it
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT,

@@ -110,6 +110,10 @@ func (e *postgresEngine) view(ctx context.Context, c conn) error {
 	return c.later(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 }
 
+func (e *postgresEngine) patient(ctx context.Context, c conn) error {
+	return c.later(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0")
+}
+
 func (e *postgresEngine) readers() int { return postgresReaders }
 
 func (e *postgresEngine) shared() bool { return true }
@@ -117,6 +121,16 @@ func (e *postgresEngine) shared() bool { return true }
 // forget has nothing to do: the log of PostgreSQL is recycled by itself, see
 // docs/ops/postgresql.md for how long that takes.
 func (e *postgresEngine) forget(context.Context, conn) {}
+
+func (e *postgresEngine) lastKey(ctx context.Context, c conn) (last int64, err error) {
+	err = c.row(ctx, `SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM key_id_seq`).Scan(&last)
+	return last, err
+}
+
+func (e *postgresEngine) setLastKey(ctx context.Context, c conn, last int64) error {
+	_, err := c.exec(ctx, `SELECT setval('key_id_seq', greatest($1::bigint, 1), $1::bigint > 0)`, last)
+	return err
+}
 
 func (e *postgresEngine) close() error { return nil }
 

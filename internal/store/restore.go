@@ -206,15 +206,12 @@ func (w *restorer) findErased(ctx context.Context) error {
 // copyKeys takes the members' keys, but for the erased, and sees to it that no
 // number of a key is given a second time.
 func (w *restorer) copyKeys(ctx context.Context, from *Tx) error {
-	var used int64
-	if err := w.from.row(ctx, `SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'key'`).Scan(&used); err != nil {
+	last, err := w.from.db.engine.lastKey(ctx, w.from.c)
+	if err != nil {
 		return err
 	}
 	return w.to.Update(ctx, func(tx *Tx) error {
-		if _, err := tx.exec(ctx, `INSERT INTO key (id, sealed) VALUES ($1, x'')`, used+1); err != nil {
-			return err
-		}
-		if _, err := tx.exec(ctx, `DELETE FROM key`); err != nil {
+		if err := tx.db.engine.setLastKey(ctx, tx.c, last); err != nil {
 			return err
 		}
 		return from.each(ctx, func(scan func(...any) error) error {

@@ -151,6 +151,8 @@ func (e *sqliteEngine) view(ctx context.Context, c conn) error {
 	return err
 }
 
+func (e *sqliteEngine) patient(context.Context, conn) error { return nil }
+
 func (e *sqliteEngine) readers() int {
 	if e.path == Memory {
 		return 0
@@ -170,6 +172,19 @@ func (e *sqliteEngine) forget(ctx context.Context, c conn) {
 			slog.Warn("write-ahead log not emptied", "error", err)
 		}
 	}
+}
+
+func (e *sqliteEngine) lastKey(ctx context.Context, c conn) (last int64, err error) {
+	err = c.row(ctx, `SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'key'`).Scan(&last)
+	return last, err
+}
+
+func (e *sqliteEngine) setLastKey(ctx context.Context, c conn, last int64) error {
+	if _, err := c.exec(ctx, `DELETE FROM sqlite_sequence WHERE name = 'key'`); err != nil {
+		return err
+	}
+	_, err := c.exec(ctx, `INSERT INTO sqlite_sequence (name, seq) VALUES ('key', $1)`, last)
+	return err
 }
 
 // close closes the writer last: it empties the log.

@@ -4,8 +4,8 @@
 // pause. A server ends with the test binary, however that ends, and its folder
 // with it.
 //
-// What is committed is synced to disk as anywhere else: durability is what is
-// tested.
+// What is committed to a server of a test's own is synced to disk as anywhere
+// else. The shared one is never crashed, and does not wait for the disk.
 package pgtest
 
 import (
@@ -47,7 +47,18 @@ func New(t testing.TB) string {
 }
 
 // shared lives until the test binary ends, so that nobody ends it.
-var shared = sync.OnceValues(func() (*Server, error) { return start() })
+var shared = sync.OnceValues(func() (*Server, error) {
+	s, err := start()
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range []string{"ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off", "SELECT pg_reload_conf()"} {
+		if err := s.order(text); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+})
 
 // Start runs a server of the test's own until the test ends. Its log shows if
 // the test fails.
@@ -71,7 +82,7 @@ func Start(t testing.TB) *Server {
 func (s *Server) New(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("test%d", s.databases.Add(1))
-	if err := s.create(name); err != nil {
+	if err := s.order("CREATE DATABASE " + name); err != nil {
 		t.Fatal(err)
 	}
 	return s.url(name)
@@ -84,29 +95,30 @@ func (s *Server) url(database string) string {
 	return fmt.Sprintf("postgres://%s@127.0.0.1:%d/%s?sslmode=disable", superuser, s.port, database)
 }
 
-func (s *Server) create(database string) error {
+// order runs one statement.
+func (s *Server) order(text string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, s.URL())
 	if err != nil {
-		return fmt.Errorf("connecting to make a database: %w", err)
+		return fmt.Errorf("connect: %w", err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+database); err != nil {
-		return fmt.Errorf("making a database: %w", err)
+	if _, err := conn.Exec(ctx, text); err != nil {
+		return fmt.Errorf("%s: %w", text, err)
 	}
 	return nil
 }
 
-// need skips the test if there is no PostgreSQL, and fails it if MAILLON_REAL
-// says that there is one.
+// need skips the test unless MAILLON_REAL says that there is a PostgreSQL, and
+// fails it if there is none then.
 func need(t testing.TB) {
 	t.Helper()
+	if os.Getenv("MAILLON_REAL") == "" {
+		t.Skip("MAILLON_REAL=1 tests with PostgreSQL too")
+	}
 	if _, err := programs(); err != nil {
-		if os.Getenv("MAILLON_REAL") != "" {
-			t.Fatalf("install postgresql: %v", err)
-		}
-		t.Skipf("there is no PostgreSQL here: %v", err)
+		t.Fatalf("install postgresql: %v", err)
 	}
 }
 

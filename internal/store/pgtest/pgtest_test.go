@@ -40,15 +40,16 @@ func one(t *testing.T, conn *pgx.Conn, sql string) (value string) {
 	return value
 }
 
-func TestEachDatabaseIsItsOwnAndDurable(t *testing.T) {
+func TestEachDatabaseIsItsOwnAndThoseOfAnOwnServerAreDurable(t *testing.T) {
 	a, b := connect(t, pgtest.New(t)), connect(t, pgtest.New(t))
 	run(t, a, "CREATE TABLE mine (n int)")
 	run(t, b, "CREATE TABLE mine (n int)")
 	if got := one(t, a, "SHOW server_version"); !strings.Contains(got, ".") {
 		t.Errorf("server_version = %q", got)
 	}
+	own := connect(t, pgtest.Start(t).URL())
 	for _, setting := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
-		if got := one(t, a, "SHOW "+setting); got != "on" {
+		if got := one(t, own, "SHOW "+setting); got != "on" {
 			t.Errorf("%s = %q, and durability is tested", setting, got)
 		}
 	}
