@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,6 +39,15 @@ func TestMain(m *testing.M) {
 	if folder := os.Getenv(folderVariable); folder != "" {
 		fmt.Fprintln(os.Stderr, serve(folder, os.Getenv(apiVariable), os.Getenv(deathVariable)))
 		os.Exit(1)
+	}
+	if where := os.Getenv(databaseVariable); where != "" {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		if err := serveBeside(ctx, where, os.Getenv(sendsmsVariable)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		stop()
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
