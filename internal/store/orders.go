@@ -209,7 +209,7 @@ func (tx *Tx) OrderOf(ctx context.Context, t ledger.TransactionID) (*order.Order
 // Questions returns at most limit orders whose code was asked of a member and
 // was good until a time or later, the newest first, whatever became of them.
 func (tx *Tx) Questions(ctx context.Context, asked member.ID, since time.Time, limit int) ([]*order.Order, error) {
-	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.asked = $1 AND o.code_end > $2 + 0 AND o.code_end > 0
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE o.asked = $1 AND o.code_end > CAST($2 AS BIGINT) AND o.code_end > 0
 		ORDER BY o.id DESC LIMIT $3 + 0`, int64(asked), micros(since), limit)
 }
 
