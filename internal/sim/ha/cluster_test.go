@@ -292,7 +292,8 @@ func (c *cluster) run(n *node, dir, name string, args ...string) (*exec.Cmd, err
 }
 
 // settings returns the configuration of Patroni, in YAML; its reasons are in
-// docs/ops/high-availability.md.
+// docs/ops/high-availability.md. Files of the log are small, for pg_rewind
+// copies them all.
 func (c *cluster) settings(n *node) string {
 	var hosts []string
 	for _, m := range c.nodes {
@@ -313,7 +314,7 @@ bootstrap:
     failsafe_mode: true
     primary_start_timeout: 10
     postgresql: {use_pg_rewind: true, use_slots: true}
-  initdb: [{encoding: UTF8}, {locale: C}, data-checksums]
+  initdb: [{encoding: UTF8}, {locale: C}, data-checksums, {wal-segsize: '4'}]
 postgresql:
   listen: '%[9]s'
   connect_address: '%[10]s'
@@ -329,8 +330,10 @@ postgresql:
     unix_socket_directories: ''
     dynamic_shared_memory_type: mmap
     shared_buffers: 32MB
+    min_wal_size: 16MB
     max_wal_size: 256MB
-    wal_keep_size: 128MB
+    wal_keep_size: 16MB
+    wal_retrieve_retry_interval: 500ms
     max_connections: 100
     wal_sender_timeout: 5s
     wal_receiver_timeout: 5s

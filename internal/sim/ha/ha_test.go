@@ -4,6 +4,7 @@ package ha_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,15 +16,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"maillon/internal/ledger"
+	"maillon/internal/money"
 	"maillon/internal/store"
 )
 
 const (
 	failoversVariable = "MAILLON_FAILOVERS"
 	servers           = 2
-	verifyEvery       = 4 // rounds between two whole verifications
-	before            = time.Second
-	settleLimit       = time.Minute
+	verifyEvery       = 5                      // rounds between two whole verifications
+	before            = time.Second            // between health and the next fault
+	hurried           = 500 * time.Millisecond // before the fault, and after
+	settleLimit       = 3 * time.Minute
 )
 
 // insider begins the name of who stays beside a leader that is cut off.
@@ -139,18 +145,61 @@ func (r *run) beside(ctx context.Context, k int) (leave func(), err error) {
 	}, nil
 }
 
-// proof opens the books anew and has them prove.
-func (r *run) proof(ctx context.Context, verify bool) (f finding, err error) {
-	for range viewTries {
-		var db *store.DB
-		if db, err = store.Open(ctx, r.cluster.url(0), secret); err == nil {
-			f, err = r.bank.proof(ctx, db, verify)
-			_ = db.Close()
+// ofNode reads the books of a node, past maillon and the network.
+func (c *cluster) ofNode(k int) books {
+	return func(ctx context.Context, do func(string, []ledger.Posting)) (sum int64, err error) {
+		conn, err := c.postgresOf(ctx, k, database)
+		if err != nil {
+			return 0, err
 		}
-		if err == nil {
-			return f, nil
+		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+		tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+		if err != nil {
+			return 0, err
 		}
-		time.Sleep(lookAgain)
+		rows, err := tx.Query(ctx, `SELECT key, array_agg(account ORDER BY n), array_agg(amount ORDER BY n)
+			FROM txn JOIN posting ON txn.id = posting.txn GROUP BY txn.id, key`)
+		if err != nil {
+			return 0, err
+		}
+		for rows.Next() {
+			var key string
+			var accounts, amounts []int64
+			if err := rows.Scan(&key, &accounts, &amounts); err != nil {
+				return 0, err
+			}
+			var all []ledger.Posting
+			for n, a := range accounts {
+				all = append(all, ledger.Posting{Account: ledger.AccountID(a), Amount: money.New(amounts[n], maillon)})
+			}
+			do(key, all)
+		}
+		if err := rows.Err(); err != nil {
+			return 0, err
+		}
+		return sum, tx.QueryRow(ctx, `SELECT sum(balance)::bigint FROM account`).Scan(&sum)
+	}
+}
+
+// proof compares the leader's books with what the customers know. If verify,
+// maillon proves the rest by the journal.
+func (r *run) proof(ctx context.Context, verify bool) (finding, error) {
+	k, err := r.cluster.leader(ctx)
+	if err != nil {
+		return finding{}, err
+	}
+	f, err := r.bank.proof(ctx, r.cluster.ofNode(k))
+	if err != nil || !verify {
+		return f, err
+	}
+	db, err := store.Open(ctx, r.cluster.url(0), secret)
+	if err != nil {
+		return f, err
+	}
+	defer func() { _ = db.Close() }()
+	faults, err := db.Verify(ctx, func(int64, int64) {})
+	for _, fault := range faults {
+		f.add(&f.wrong, "verify: %s", fault)
 	}
 	return f, err
 }
@@ -183,6 +232,9 @@ func TestNothingIsLostWhenTheLeaderIs(t *testing.T) {
 func (r *run) round(t *testing.T, f fault, round int, verify bool) time.Duration {
 	t.Helper()
 	time.Sleep(before)
+	r.bank.hurry.Store(true) // so that much is on its way
+	time.Sleep(hurried)
+	time.AfterFunc(hurried, func() { r.bank.hurry.Store(false) })
 	began := time.Now()
 	r.bank.begin()
 	if err := f.strike(r, t.Context()); err != nil {
@@ -208,6 +260,29 @@ func (r *run) round(t *testing.T, f fault, round int, verify bool) time.Duration
 	return pause
 }
 
+// alike waits until all nodes have the same end of the journal.
+func (c *cluster) alike(ctx context.Context) error {
+	for {
+		ends := map[string]bool{}
+		for k := range c.nodes {
+			var end string
+			err := c.query(ctx, k, database, `SELECT seq || ' ' || encode(hash, 'hex') FROM journal ORDER BY seq DESC LIMIT 1`, &end)
+			if err != nil {
+				return fmt.Errorf("reading the journal of node %d: %w", k+1, err)
+			}
+			ends[end] = true
+		}
+		if len(ends) == 1 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the journals differ: %v", ends)
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
 // finish stops the customers, lets all that nobody knows of be done, and proves
 // that then the books hold what the customers know, and nothing else; on every
 // node the same.
@@ -218,14 +293,24 @@ func (r *run) finish(t *testing.T) {
 	defer cancel()
 	r.bank.settle(ctx, func() *store.DB { return r.servers[0] })
 	found, err := r.proof(ctx, true)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, fault := range found.faults {
 		t.Error(fault)
 	}
-	if found.open > 0 {
-		t.Errorf("%d transfers are in the books that nobody was told of", found.open)
+	if err == nil {
+		err = r.cluster.alike(ctx)
+	}
+	for k := range r.cluster.nodes {
+		f, e := r.bank.proof(ctx, r.cluster.ofNode(k))
+		err = errors.Join(err, e)
+		for _, fault := range f.faults {
+			t.Errorf("node %d: %s", k+1, fault)
+		}
+		if f.open > 0 {
+			t.Errorf("node %d: %d transfers are in the books that nobody was told of", k+1, f.open)
+		}
+	}
+	if err != nil {
+		t.Error(err)
 	}
 	if found.acked == 0 {
 		t.Error("there was no load: nothing is proven")
@@ -302,7 +387,7 @@ func TestWhatIsWrongIsNoticed(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.pay(ctx, prefix+"sound", transfer{from: 0, to: 1, amount: 3}, func() *store.DB { return db })
-			if f, err := b.proof(ctx, db, true); err != nil || len(f.faults) > 0 || f.open > 0 || f.acked != 1 {
+			if f, err := b.proof(ctx, ofStore(db)); err != nil || len(f.faults) > 0 || f.open > 0 || f.acked != 1 {
 				t.Fatalf("books that are sound: %+v, %v", f, err)
 			}
 			c.spoil(b, func(key string, amount int64) {
@@ -311,7 +396,7 @@ func TestWhatIsWrongIsNoticed(t *testing.T) {
 					t.Fatal(err)
 				}
 			})
-			if f, err := b.proof(ctx, db, true); err != nil || c.want(f) != 1 {
+			if f, err := b.proof(ctx, ofStore(db)); err != nil || c.want(f) != 1 {
 				t.Errorf("not noticed: %+v, %v", f, err)
 			}
 		})
