@@ -149,7 +149,8 @@ func (b *Books) ask(ctx context.Context, r *rand.Rand, crowd Crowd, client int, 
 	if err != nil {
 		return err
 	}
-	err = b.servers[client%len(b.servers)].Update(ctx, func(tx *store.Tx) error {
+	hint := store.Hint{Keys: []string{a.key}, Accounts: []ledger.AccountID{a.from, a.to}}
+	err = b.servers[client%len(b.servers)].UpdateHinted(ctx, hint, func(tx *store.Tx) error {
 		return ledger.Post(ctx, tx, &ledger.Transaction{Key: a.key, Kind: ledger.Payment, At: tx.Now(), Postings: postings})
 	})
 	if want != nil && err == nil {

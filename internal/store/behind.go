@@ -109,12 +109,12 @@ func (b *behind) clear() {
 	maps.DeleteFunc(b.ids, func(table string, _ int64) bool { return !slices.Contains(numberedOfRecord, table) })
 }
 
-// useKey notes the key of a transaction.
-func (b *behind) useKey(key string) {
+// setKey notes whether the key of a transaction is used.
+func (b *behind) setKey(key string, used bool) {
 	if b.keys == nil {
 		b.keys = map[string]bool{}
 	}
-	b.keys[key] = true
+	b.keys[key] = used
 }
 
 func (b *behind) add(s sheet, values ...any) { b.rows[s] = append(b.rows[s], values) }

@@ -21,6 +21,7 @@ import (
 type request struct {
 	ctx  context.Context
 	do   func(*Tx) error
+	hint Hint
 	read bool
 	err  error
 	tx   *Tx
@@ -46,6 +47,11 @@ type head struct {
 // to the commit was lost. Whoever asks again with the same keys does no harm.
 func (db *DB) Update(ctx context.Context, do func(*Tx) error) error {
 	return db.ask(&request{ctx: ctx, do: do, done: make(chan struct{})})
+}
+
+// UpdateHinted is Update for which it is known what do is going to look at.
+func (db *DB) UpdateHinted(ctx context.Context, h Hint, do func(*Tx) error) error {
+	return db.ask(&request{ctx: ctx, do: do, hint: h, done: make(chan struct{})})
 }
 
 // View runs do on a state of the database that does not change meanwhile. It
@@ -205,13 +211,16 @@ func (db *DB) runBatch(ctx context.Context, batch []*request) ([]*request, error
 	if err != nil {
 		return batch, err
 	}
-	for n := 0; n < len(batch); n++ {
-		if err := db.run(ctx, batch[n], &h); err != nil {
+	for n := 0; n < len(batch); {
+		for r := db.next(len(batch)); r != nil; r = db.next(len(batch)) {
+			batch = append(batch, r)
+		}
+		if err := db.expect(ctx, batch[n:]); err != nil {
 			return batch, err
 		}
-		if n == len(batch)-1 {
-			if r := db.next(len(batch)); r != nil {
-				batch = append(batch, r)
+		for ; n < len(batch); n++ {
+			if err := db.run(ctx, batch[n], &h); err != nil {
+				return batch, err
 			}
 		}
 	}
@@ -242,6 +251,9 @@ func (db *DB) begin(ctx context.Context) (h head, err error) {
 		if err := db.stay(ctx); err != nil {
 			return h, err
 		}
+	}
+	if db.accounts == nil {
+		db.accounts, db.owned = map[ledger.AccountID]ledger.Account{}, map[member.ID][]ledger.AccountID{}
 	}
 	return h, nil
 }
@@ -316,9 +328,6 @@ func (db *DB) run(ctx context.Context, r *request, h *head) error {
 // remember keeps the accounts that a request has read or left, so that the next
 // need not read them. They hold until another process writes to the journal.
 func (db *DB) remember(tx *Tx) {
-	if db.accounts == nil {
-		db.accounts, db.owned = map[ledger.AccountID]ledger.Account{}, map[member.ID][]ledger.AccountID{}
-	}
 	maps.Copy(db.accounts, tx.accounts)
 	maps.Copy(db.owned, tx.owned)
 }

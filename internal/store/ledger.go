@@ -193,7 +193,7 @@ func (tx *Tx) Append(ctx context.Context, t *ledger.Transaction, after []ledger.
 		return err
 	}
 	tx.behind.add(txnSheet, id, t.Ref, t.Key, string(t.Kind), micros(t.At), int64(t.Reverses), int64(t.Via), t.Note)
-	tx.behind.useKey(t.Key)
+	tx.behind.setKey(t.Key, true)
 	t.ID = ledger.TransactionID(id)
 	e := txnEvent{
 		ID: id, Ref: t.Ref, Key: t.Key, Kind: string(t.Kind),
