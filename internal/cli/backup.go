@@ -28,7 +28,7 @@ func (c backupCommand) Run(ctx context.Context, io *Streams) error {
 		return &ExitError{ExitTrouble, err}
 	}
 	_, err = fmt.Fprintf(io.Out, "%s\njournal rows %d\nhash %s\n", m.Path, m.Seq, m.Hash)
-	fmt.Fprintf(io.Err, "the secret is not in it: keep a copy of %s apart, for no backup can be read without it\n", c.folder().secret())
+	fmt.Fprintf(io.Err, "the secret is not in it: keep a copy of %s apart, for no backup can be read without it\n", c.secretPath())
 	return err
 }
 

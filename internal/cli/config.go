@@ -37,6 +37,7 @@ type Config struct {
 	Languages      string          // folder of language files beside those that ship; "" if none
 	Gateways       []GatewayConfig // by name
 	Administrators []AdministratorConfig
+	Database       DatabaseConfig
 }
 
 // A GatewayConfig is one [gateway.NAME]. Which fields a kind needs was checked;
@@ -213,7 +214,7 @@ func (r *configReader) read(text string) {
 			if key == "settings" {
 				continue // before the rest: the unit says how a ceiling is read
 			}
-			if !slices.Contains([]string{"gateway", "administrator"}, key) {
+			if !slices.Contains([]string{"gateway", "administrator", "database"}, key) {
 				r.unknown(key)
 			}
 		case []map[string]any:
@@ -225,12 +226,13 @@ func (r *configReader) read(text string) {
 		}
 	}
 	r.settings(tree)
+	r.database(tree)
 	r.gateways(tree)
 	r.administrators(tree)
 }
 
 func (r *configReader) unknown(key string) {
-	r.fault(key, "unknown; at the top there are languages, [settings], [[unit]], [gateway.NAME] and [administrator.NAME]")
+	r.fault(key, "unknown; at the top there are languages, [settings], [database], [[unit]], [gateway.NAME] and [administrator.NAME]")
 }
 
 func (r *configReader) syntax(err error) {

@@ -58,6 +58,9 @@ func check(path string) []string {
 			add(fmt.Errorf("%s: settings.alert.phones: %q is no telephone number", path, phone))
 		}
 	}
+	for _, err := range config.Database.check() {
+		add(err)
+	}
 	for _, err := range config.checkSecrets() {
 		add(err)
 	}

@@ -329,6 +329,9 @@ func (s *section) twilio(g *GatewayConfig) {
 func (r *configReader) checkLines() {
 	var defaults []string
 	for _, g := range r.config.Gateways {
+		if g.Kind == "virtual" && r.config.Database.URL != "" {
+			r.fault("gateway."+g.Name+".kind", "virtual telephones live in one server, and a database server is there for several: remove [database], or this gateway")
+		}
 		if g.Default {
 			defaults = append(defaults, g.Name)
 		}

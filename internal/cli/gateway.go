@@ -33,6 +33,9 @@ type gateways struct {
 // virtual phones.
 func (c Config) open() (*gateways, error) {
 	configs := c.Gateways
+	if len(configs) == 0 && c.Database.URL != "" {
+		return nil, exitf(ExitUsage, "there is no [gateway.NAME] in the configuration: beside a database server there are no virtual telephones instead")
+	}
 	if len(configs) == 0 {
 		configs = []GatewayConfig{{Name: sim.VillageLine, Kind: "virtual", Number: sim.VillageNumber().National(), Default: true}}
 	}

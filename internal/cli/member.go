@@ -57,7 +57,7 @@ type memberAdd struct {
 
 // Run registers one member.
 func (c memberAdd) Run(ctx context.Context, io *Streams) error {
-	if _, err := os.Stat(c.folder().secret()); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(c.secretPath()); errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintf(io.Err, "new data folder %s: keep a copy of %s apart, for nothing can be read without it\n",
 			c.folder().dir(), c.folder().secret())
 	}

@@ -48,13 +48,13 @@ func (p place) open(ctx context.Context, create bool) (*books, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := p.secret(create)
+	home, err := p.home(config, create)
 	if err != nil {
 		return nil, err
 	}
-	s, err := server.Open(ctx, server.Config{Path: p.folder().Books(), Secret: secret, Settings: config.Settings, Book: book})
+	s, err := server.Open(ctx, server.Config{Path: home.where, Secret: home.secret, Settings: config.Settings, Book: book})
 	if err != nil {
-		return nil, exitf(ExitTrouble, "open %s: %w", p.folder().Books(), err)
+		return nil, exitf(ExitTrouble, "open %s: %w", home.name, err)
 	}
 	b := &books{s, p.folder()}
 	if err := b.checkUnit(ctx); err != nil {
@@ -78,13 +78,17 @@ func (p place) secret(create bool) (store.Secret, error) {
 
 // openStore opens only the database, for what needs no settings.
 func (p place) openStore(ctx context.Context) (*store.DB, error) {
-	secret, err := p.secret(false)
+	config, err := p.config()
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, p.folder().Books(), secret)
+	home, err := p.home(config, false)
 	if err != nil {
-		return nil, exitf(ExitTrouble, "open %s: %w", p.folder().Books(), err)
+		return nil, err
+	}
+	db, err := store.Open(ctx, home.where, home.secret)
+	if err != nil {
+		return nil, exitf(ExitTrouble, "open %s: %w", home.name, err)
 	}
 	return db, nil
 }
@@ -120,12 +124,15 @@ func showUnits(all []money.Currency) string {
 	return strings.Join(texts, ", ")
 }
 
-// update changes the books and wakes the server that may be at work on them.
+// update changes the books and wakes the server that may be at work on them. One
+// on a database server looks for itself.
 func (b *books) update(ctx context.Context, do func(*store.Tx) error) error {
 	if err := b.DB.Update(ctx, do); err != nil {
 		return explain(err)
 	}
-	b.folder.ring()
+	if !b.DB.Shared() {
+		b.folder.ring()
+	}
 	return nil
 }
 

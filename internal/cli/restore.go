@@ -41,7 +41,7 @@ func (c restoreCommand) Run(ctx context.Context, io *Streams) error {
 	}
 	r := store.Restoration{From: c.From, Keys: c.Keys, At: at}
 	from := c.source(&r)
-	if r.Secret, err = from.secretAt(c.Secret); err != nil {
+	if r.Secret, err = c.secretOf(from); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(c.To); !errors.Is(err, fs.ErrNotExist) {
@@ -70,9 +70,17 @@ func (c restoreCommand) source(r *store.Restoration) Folder {
 	return c.folder()
 }
 
-func (f Folder) secretAt(path string) (store.Secret, error) {
+// secretOf reads the secret of what is restored.
+func (c restoreCommand) secretOf(from Folder) (store.Secret, error) {
+	path := c.Secret
+	if path == "" && from == c.folder() {
+		path = c.secretPath()
+		if path == from.secret() {
+			path = ""
+		}
+	}
 	if path == "" {
-		return f.Secret(false)
+		return from.Secret(false)
 	}
 	text, err := readSecretFile(path)
 	if err != nil {

@@ -59,27 +59,29 @@ func (c *serveCommand) Run(ctx context.Context, io *Streams) (err error) {
 	if err != nil {
 		return err
 	}
-	secret, err := c.folder().Secret(true)
+	home, err := c.serverHome(config)
 	if err != nil {
 		return err
 	}
-	// Before the port: two servers on one folder most often want one port too.
-	release, err := c.folder().Lock()
-	if err != nil {
-		return err
+	if !home.shared {
+		// Before the port: two servers on one folder most often want one port too.
+		release, err := c.folder().Lock()
+		if err != nil {
+			return err
+		}
+		defer release()
 	}
-	defer release()
 	listener, err := c.listen(ctx, address)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
-	s, err := c.start(ctx, config, secret, gateways)
+	s, err := c.start(ctx, config, home, gateways)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	run := &running{server: s, gateways: gateways, folder: c.folder(), listener: listener}
+	run := &running{server: s, gateways: gateways, folder: c.folder(), home: home, listener: listener}
 	village, err := run.settle(ctx, config)
 	if err != nil {
 		return err
@@ -131,17 +133,26 @@ func (c *serveCommand) listen(ctx context.Context, address netip.AddrPort) (net.
 	return bound(l, maxConns), nil
 }
 
-// start opens the books of the folder.
-func (c *serveCommand) start(ctx context.Context, config Config, secret store.Secret, g *gateways) (*server.Server, error) {
+// serverHome finds the books to serve; those of a folder may be begun.
+func (c *serveCommand) serverHome(config Config) (home, error) {
+	if config.Database.URL != "" {
+		return c.home(config, false)
+	}
+	secret, err := c.folder().Secret(true)
+	return home{where: c.folder().Books(), name: c.folder().Books(), kept: c.folder().dir(), secret: secret}, err
+}
+
+// start opens the books.
+func (c *serveCommand) start(ctx context.Context, config Config, home home, g *gateways) (*server.Server, error) {
 	book, err := config.Book()
 	if err != nil {
 		return nil, err
 	}
 	s, err := server.Open(ctx, server.Config{
-		Path: c.folder().Books(), Secret: secret, Settings: config.Settings, Book: book, Lines: g.lines, Always: g.always,
+		Path: home.where, Secret: home.secret, Settings: config.Settings, Book: book, Lines: g.lines, Always: g.always,
 	})
 	if err != nil {
-		return nil, exitf(ExitTrouble, "open %s: %w", c.folder().Books(), err)
+		return nil, exitf(ExitTrouble, "open %s: %w", home.name, err)
 	}
 	if err := (&books{s, c.folder()}).checkUnit(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -154,6 +165,7 @@ type running struct {
 	server   *server.Server
 	gateways *gateways
 	folder   Folder
+	home     home
 	listener net.Listener
 	village  *sim.Village
 	page     *phones.Page // nil where others could reach it
@@ -192,21 +204,21 @@ func (r *running) greet(io *Streams, config Config, village sim.Presence) {
 	url := "http://" + r.listener.Addr().String() + "/"
 	switch {
 	case r.page == nil && len(r.gateways.handlers) == 0:
-		fmt.Fprintf(io.Out, "maillon is at work on %s: the API is at %sv1/, its health %shealthz.\n", r.folder.dir(), url, url)
+		fmt.Fprintf(io.Out, "maillon is at work on %s: the API is at %sv1/, its health %shealthz.\n", r.home.kept, url, url)
 	case r.page == nil:
-		fmt.Fprintf(io.Out, "maillon is at work on %s: gateways call %sgateway/NAME/…, the API is at %sv1/, its health %shealthz.\n", r.folder.dir(), url, url, url)
+		fmt.Fprintf(io.Out, "maillon is at work on %s: gateways call %sgateway/NAME/…, the API is at %sv1/, its health %shealthz.\n", r.home.kept, url, url, url)
 	default:
 		fmt.Fprintf(io.Out, "Open %s in a browser: phones to try maillon with.\n", url)
 	}
 	if r.page != nil && village != sim.Absent {
 		fmt.Fprintf(io.Out, "On yann's phone write: solde\nThen: vir=50 num=%s   and send back the code that comes.\n", sim.VillageStranger().National())
 	}
-	fmt.Fprintf(io.Out, "Everything is kept in %s. Ctrl-C ends it.\n", r.folder.dir())
+	fmt.Fprintf(io.Out, "Everything is kept in %s. Ctrl-C ends it.\n", r.home.kept)
 	if r.page == nil && r.gateways.virtual != nil {
 		fmt.Fprintln(io.Err, "maillon: the page of phones is not served on an address that others can reach")
 	}
 	if config.Given && village != sim.Absent {
-		fmt.Fprintf(io.Err, "maillon: %s holds the members of the demonstration: begin with a new folder for real ones, with --data\n", r.folder.dir())
+		fmt.Fprintf(io.Err, "maillon: %s holds the members of the demonstration: begin with a new folder for real ones, with --data\n", r.home.kept)
 	}
 	if r.page != nil && len(r.gateways.handlers) > 0 {
 		fmt.Fprintln(io.Err, "maillon: whoever can open the page of phones writes in the name of every member: remove the virtual gateway before real money")
@@ -234,6 +246,9 @@ func (r *running) run(ctx context.Context, ready func()) error {
 		}
 	})
 	all.Go(func() {
+		if r.home.shared { // the server looks for itself
+			return
+		}
 		if err := r.folder.Listen(working, r.server.DB.Wake); err != nil {
 			slog.WarnContext(ctx, "changes by other commands are noticed late", "error", err)
 		}
