@@ -1,9 +1,11 @@
 package payment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"maillon/internal/ledger"
 	"maillon/internal/member"
@@ -51,37 +53,76 @@ type Transfer struct {
 	Key      string // unique; that of the transaction
 }
 
-// Move moves money between two accounts by ID, once for each key: again
-// reports that it was done before, and t is as it was then. A transfer that was
-// refused is not remembered.
-func (d *Desk) Move(ctx context.Context, tx *store.Tx, asked Transfer) (t ledger.Transaction, again bool, err error) {
-	switch {
-	case asked.Minor <= 0:
-		return t, false, ErrAmount
-	case asked.From == asked.To:
-		return t, false, ErrOneself
+// A Moved is what became of a Transfer.
+type Moved struct {
+	Transaction ledger.Transaction
+	Again       bool  // it was done before, and is as it was then
+	Err         error // why it was refused; then nothing was done
+}
+
+// Hint is what moving some transfers looks at.
+func Hint(all ...Transfer) (h store.Hint) {
+	for _, t := range all {
+		h.Keys, h.Accounts = append(h.Keys, t.Key), append(h.Accounts, t.From, t.To)
 	}
-	t, err = moveNew(ctx, tx, asked)
-	if err == nil || !refusal(err) {
-		return t, false, err
+	return h
+}
+
+// Move moves money between two accounts by ID, once for each key. A transfer
+// that was refused is not remembered.
+func (d *Desk) Move(ctx context.Context, tx *store.Tx, asked Transfer) (ledger.Transaction, bool, error) {
+	all, err := tx.Standings(ctx, asked.From, asked.To)
+	if err != nil {
+		return ledger.Transaction{}, false, err
+	}
+	m, err := move(ctx, tx, all, asked)
+	return m.Transaction, m.Again, cmp.Or(err, m.Err)
+}
+
+// MoveAll is Move for many, in their order: each is done or refused by itself.
+// An error means that none was done.
+func (d *Desk) MoveAll(ctx context.Context, tx *store.Tx, asked []Transfer) ([]Moved, error) {
+	ids := Hint(asked...).Accounts
+	slices.Sort(ids)
+	all, err := tx.Standings(ctx, slices.Compact(ids)...)
+	if err != nil {
+		return nil, err
+	}
+	moved := make([]Moved, len(asked))
+	for n, t := range asked {
+		if moved[n], err = move(ctx, tx, all, t); err != nil {
+			return nil, fmt.Errorf("transfer %d of %d: %w", n+1, len(asked), err)
+		}
+	}
+	return moved, nil
+}
+
+// move returns an error only if it does not know what became of a transfer.
+func move(ctx context.Context, tx *store.Tx, all store.Standings, asked Transfer) (Moved, error) {
+	t, err := moveNew(ctx, tx, all, asked)
+	if err == nil {
+		return Moved{Transaction: t}, nil
+	}
+	if !refusal(err) {
+		return Moved{}, err
 	}
 	// What was done stays done, whatever forbids it today.
 	before, e := tx.TransactionByKey(ctx, asked.Key)
 	switch {
 	case errors.Is(e, store.ErrNotFound):
-		return t, false, err
+		return Moved{Err: err}, nil
 	case e != nil:
-		return t, false, fmt.Errorf("look for a transfer that was done: %w", e)
+		return Moved{}, fmt.Errorf("look for a transfer that was done: %w", e)
 	case !asked.is(before):
-		return before, false, ErrReused
+		return Moved{Err: ErrReused}, nil
 	}
-	return before, true, nil
+	return Moved{Transaction: before, Again: true}, nil
 }
 
 // refusal reports whether an error is an answer rather than trouble.
 func refusal(err error) bool {
 	for _, known := range []error{
-		ErrPaused, ErrBlocked, ErrNotOpen, ErrReserved, money.ErrCurrency, money.ErrOverflow,
+		ErrPaused, ErrBlocked, ErrNotOpen, ErrReserved, ErrAmount, ErrOneself, money.ErrCurrency, money.ErrOverflow,
 		ledger.ErrInsufficient, ledger.ErrNoAccount, ledger.ErrDuplicate,
 	} {
 		if errors.Is(err, known) {
@@ -91,24 +132,21 @@ func refusal(err error) bool {
 	return false
 }
 
-func moveNew(ctx context.Context, tx *store.Tx, asked Transfer) (t ledger.Transaction, err error) {
-	from, to, paused, err := tx.Standings(ctx, asked.From, asked.To)
-	if err != nil {
-		return t, err
-	}
-	if paused {
+func moveNew(ctx context.Context, tx *store.Tx, all store.Standings, asked Transfer) (t ledger.Transaction, err error) {
+	switch {
+	case asked.Minor <= 0:
+		return t, ErrAmount
+	case asked.From == asked.To:
+		return t, ErrOneself
+	case all.Paused:
 		return t, ErrPaused
 	}
-	for _, s := range []store.Standing{from, to} {
-		if err := mayMove(tx, s, s.Account == asked.From, asked.Currency); err != nil {
-			return t, &AccountError{s.Account, err}
+	for _, id := range []ledger.AccountID{asked.From, asked.To} {
+		if err := mayMove(tx, all, id, id == asked.From, asked.Currency); err != nil {
+			return t, &AccountError{id, err}
 		}
 	}
-	account, err := tx.Account(ctx, asked.From)
-	if err != nil {
-		return t, err
-	}
-	postings, err := ledger.Transfer(asked.From, asked.To, money.New(asked.Minor, account.Balance.Currency()))
+	postings, err := ledger.Transfer(asked.From, asked.To, money.New(asked.Minor, all.Of[asked.From].Currency))
 	if err != nil {
 		return t, err
 	}
@@ -120,9 +158,12 @@ func moveNew(ctx context.Context, tx *store.Tx, asked Transfer) (t ledger.Transa
 }
 
 // mayMove refuses an account that cannot pay, or be paid.
-func mayMove(tx *store.Tx, s store.Standing, pays bool, currency string) error {
+func mayMove(tx *store.Tx, all store.Standings, id ledger.AccountID, pays bool, currency string) error {
+	s, ok := all.Of[id]
 	switch m := s.Owner; {
-	case s.Currency != currency:
+	case !ok:
+		return ledger.ErrNoAccount
+	case s.Currency.Code != currency:
 		return money.ErrCurrency
 	case s.Unbounded:
 		return ErrReserved

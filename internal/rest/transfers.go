@@ -34,7 +34,7 @@ func (h *Handler) postTransfer(w http.ResponseWriter, r *http.Request, who *auth
 	}
 	var done ledger.Transaction
 	var again bool
-	err = h.db.Update(r.Context(), func(tx *store.Tx) (err error) {
+	err = h.db.UpdateHinted(r.Context(), payment.Hint(t), func(tx *store.Tx) (err error) {
 		done, again, err = h.desk.Move(r.Context(), tx, t)
 		return err
 	})
@@ -60,47 +60,38 @@ func (h *Handler) postBulk(w http.ResponseWriter, r *http.Request, who *auth.Key
 		return problemBulk
 	}
 	results := make([]BulkResult, len(asked.Transfers))
-	all := make([]payment.Transfer, len(results))
-	wrong := make([]error, len(results))
+	var all []payment.Transfer
+	var at []int // where the result of each stands
 	for n, item := range asked.Transfers {
-		all[n], wrong[n] = h.understand(who, item.TransferRequest, item.IdempotencyKey)
-	}
-	err := h.db.Update(r.Context(), func(tx *store.Tx) error {
-		for n, t := range all {
-			if wrong[n] != nil {
-				results[n] = refused(problemFor(r.Context(), wrong[n]))
-				continue
-			}
-			done, again, err := h.desk.Move(r.Context(), tx, t)
-			switch {
-			case err == nil:
-				v := showTransfer(done)
-				results[n] = BulkResult{Status: http.StatusCreated, Replayed: again, Transfer: &v}
-			case isAnswer(err):
-				results[n] = refused(problemFor(r.Context(), err))
-			default:
-				return err
-			}
+		t, err := h.understand(who, item.TransferRequest, item.IdempotencyKey)
+		if err != nil {
+			results[n] = refused(r, err)
+			continue
 		}
-		return nil
+		all, at = append(all, t), append(at, n)
+	}
+	var moved []payment.Moved
+	err := h.db.UpdateHinted(r.Context(), payment.Hint(all...), func(tx *store.Tx) (err error) {
+		moved, err = h.desk.MoveAll(r.Context(), tx, all)
+		return err
 	})
 	if err != nil {
 		return err
 	}
+	for n, m := range moved {
+		if m.Err != nil {
+			results[at[n]] = refused(r, m.Err)
+			continue
+		}
+		v := showTransfer(m.Transaction)
+		results[at[n]] = BulkResult{Status: http.StatusCreated, Replayed: m.Again, Transfer: &v}
+	}
 	return write(w, http.StatusOK, BulkAnswer{results})
 }
 
-func refused(p *problem) BulkResult { return BulkResult{Status: p.Status, Problem: p} }
-
-// isAnswer reports whether an error is about one transfer: nothing of it was
-// done, and the others may go on.
-func isAnswer(err error) bool {
-	for _, k := range known {
-		if errors.Is(err, k.is) {
-			return true
-		}
-	}
-	return false
+func refused(r *http.Request, err error) BulkResult {
+	p := problemFor(r.Context(), err)
+	return BulkResult{Status: p.Status, Problem: p}
 }
 
 // understand checks the form of what is asked.

@@ -12,45 +12,50 @@ import (
 
 // A Standing is what may forbid an account to pay or be paid, beside its balance.
 type Standing struct {
-	Account   ledger.AccountID
-	Currency  string
+	Currency  money.Currency
 	Unbounded bool
 	Owner     *member.Member // only state, freeze and lock are filled; nil: of the association
 }
 
-// Standings returns where two accounts stand, and whether payments are paused.
-// It returns ledger.ErrNoAccount, with the ID, for one that does not exist.
-func (tx *Tx) Standings(ctx context.Context, a, b ledger.AccountID) (from, to Standing, paused bool, err error) {
-	// Nothing that is written behind is looked at.
-	err = tx.c.each(context.WithoutCancel(ctx), func(scan scan) error {
-		var s Standing
-		var m member.Member
-		if err := scan(&s.Account, &s.Currency, &s.Unbounded, &m.ID, &m.State, moment{&m.FrozenAt}, &m.FrozenBy,
-			moment{&m.LostAt}, moment{&m.LockedTill}, &paused); err != nil {
-			return err
-		}
-		if m.ID != 0 {
-			s.Owner = &m
-		}
-		if s.Account == a {
-			from = s
-		}
-		if s.Account == b {
-			to = s
-		}
-		return nil
-	}, `SELECT a.id, a.currency, a.unbounded, a.member, coalesce(m.state, ''), coalesce(m.frozen_at, 0), coalesce(m.frozen_by, ''),
-			coalesce(m.lost_at, 0), coalesce(m.locked_till, 0), (SELECT count(*) FROM state WHERE name = 'paused_at' AND value <> '')
-		FROM account a LEFT JOIN member m ON m.id = a.member WHERE a.id IN ($1, $2)`, int64(a), int64(b))
-	switch {
-	case err != nil:
-		err = fmt.Errorf("read where accounts stand: %w", err)
-	case from.Account != a:
-		err = fmt.Errorf("account %d: %w", a, ledger.ErrNoAccount)
-	case to.Account != b:
-		err = fmt.Errorf("account %d: %w", b, ledger.ErrNoAccount)
+// Standings are those of some accounts, and whether payments are paused.
+type Standings struct {
+	Paused bool
+	Of     map[ledger.AccountID]Standing // an account that is missing does not exist
+}
+
+// Standings returns where accounts stand.
+func (tx *Tx) Standings(ctx context.Context, ids ...ledger.AccountID) (Standings, error) {
+	s := Standings{Of: make(map[ledger.AccountID]Standing, len(ids))}
+	numbers := make([]any, len(ids))
+	for i, id := range ids {
+		numbers[i] = int64(id)
 	}
-	return from, to, paused, err
+	// The balances, the one thing here that is written behind, are met.
+	err := in(context.WithoutCancel(ctx), tx.c, `SELECT a.id, a.currency, a.decimals, a.floor, a.unbounded, a.balance, a.held, a.member,
+			coalesce(m.state, ''), coalesce(m.frozen_at, 0), coalesce(m.frozen_by, ''), coalesce(m.lost_at, 0), coalesce(m.locked_till, 0),
+			(SELECT count(*) FROM state WHERE name = 'paused_at' AND value <> '')
+		FROM account a LEFT JOIN member m ON m.id = a.member WHERE a.id IN `, numbers, func(scan scan) error { return s.scan(tx, scan) })
+	if err != nil {
+		return s, fmt.Errorf("read where accounts stand: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Standings) scan(tx *Tx, scan scan) error {
+	var m member.Member
+	a, err := scanAccount(func(to ...any) error {
+		return scan(append(to, &m.ID, &m.State, moment{&m.FrozenAt}, &m.FrozenBy, moment{&m.LostAt}, moment{&m.LockedTill}, &s.Paused)...)
+	})
+	if err != nil {
+		return err
+	}
+	tx.meet(a)
+	one := Standing{Currency: a.Balance.Currency(), Unbounded: a.Unbounded}
+	if m.ID != 0 {
+		one.Owner = &m
+	}
+	s.Of[a.ID] = one
+	return nil
 }
 
 // scanAccountRow scans the columns of an account, its member and its name.
