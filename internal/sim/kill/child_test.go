@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -19,9 +18,10 @@ import (
 	"maillon/internal/store"
 )
 
-// What tells this program that it is the server, and how it is broken.
+// What tells this program that it is the server, on which database, and how it
+// is broken.
 const (
-	folderVariable = "MAILLON_KILL_FOLDER"
+	whereVariable  = "MAILLON_KILL_DATABASE"
 	brokenVariable = "MAILLON_KILL_BROKEN"
 )
 
@@ -42,8 +42,8 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if folder := os.Getenv(folderVariable); folder != "" {
-		if err := serve(folder, os.Getenv(brokenVariable)); err != nil {
+	if where := os.Getenv(whereVariable); where != "" {
+		if err := serve(where, os.Getenv(brokenVariable)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -65,26 +65,29 @@ func settings() setting.Settings {
 	return s
 }
 
-// open opens the server of a folder. The secret is no secret here.
-func open(ctx context.Context, folder string, lines ...courier.Line) (*server.Server, error) {
+// secret is no secret here.
+var secret = store.Secret{1}
+
+// open opens the server of a database.
+func open(ctx context.Context, where string, lines ...courier.Line) (*server.Server, error) {
 	book, err := phrase.Shipped()
 	if err != nil {
 		return nil, err
 	}
 	return server.Open(ctx, server.Config{
-		Path: filepath.Join(folder, "books.db"), Secret: store.Secret{1}, Settings: settings(), Book: book,
+		Path: where, Secret: secret, Settings: settings(), Book: book,
 		Lines: lines, Always: map[string]bool{coded: true},
 	})
 }
 
-// serve is the server: it tells what stands in its books, then works until it
-// is told to stop, or killed.
-func serve(folder, broken string) error {
+// serve is the server: it tells what stands in its books, if it is alone on
+// them, then works until it is told to stop, or killed.
+func serve(where, broken string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	w := &wire{out: newPipe(os.Stdout), broken: broken, stop: cancel, answers: map[string]chan string{}}
 	a, b := &gateway{name: direct, wire: w}, &gateway{name: coded, wire: w}
-	s, err := open(ctx, folder,
+	s, err := open(ctx, where,
 		courier.Line{Name: direct, Gateway: a, Number: "+33700099001", Default: true, Window: manyOnLine},
 		courier.Line{Name: coded, Gateway: b, Number: "+33700099002", Window: manyOnLine})
 	if err != nil {
@@ -98,8 +101,10 @@ func serve(folder, broken string) error {
 		cancel() // nobody is there any more
 	}()
 	after := <-w.started
-	if err := s.DB.View(ctx, func(tx *store.Tx) error { return audit(ctx, tx, after, w.out.write) }); err != nil {
-		return err
+	if !s.DB.Shared() {
+		if err := s.DB.View(ctx, func(tx *store.Tx) error { return audit(ctx, tx, after, w.out.write) }); err != nil {
+			return err
+		}
 	}
 	go func() {
 		w.running.Wait()
@@ -117,7 +122,7 @@ type wire struct {
 	server   *server.Server
 	gateways map[string]*gateway
 	started  chan event
-	running  sync.WaitGroup // gateways that do not run yet
+	running  sync.WaitGroup // gateways that nobody can call yet
 	stop     func()
 
 	mu      sync.Mutex
@@ -143,7 +148,7 @@ func (w *wire) take(e event) {
 	case "report":
 		go w.report(e)
 	case "state":
-		go w.state()
+		go w.state(e.Busy)
 	case "stop":
 		w.stop()
 	}
@@ -180,16 +185,22 @@ func (w *wire) report(e event) {
 	}
 }
 
-// state tells whether something waits in the outbox or is on its way.
-func (w *wire) state() {
+// state tells whether something waits in the outbox or, if that counts, is on
+// its way.
+func (w *wire) state(flying bool) {
+	ctx := context.Background()
 	var busy bool
-	err := w.server.DB.View(context.Background(), func(tx *store.Tx) error {
-		b, err := tx.Backlog(context.Background())
-		if err != nil {
-			return err
+	err := w.server.DB.View(ctx, func(tx *store.Tx) error {
+		b, err := tx.Backlog(ctx)
+		busy = b.N > 0
+		for line := range w.gateways {
+			if err != nil || busy || !flying {
+				break
+			}
+			var lapse time.Time
+			lapse, err = tx.NextLapse(ctx, line)
+			busy = !lapse.IsZero()
 		}
-		lapse, err := tx.NextLapse(context.Background())
-		busy = b.N > 0 || !lapse.IsZero()
 		return err
 	})
 	w.out.write(event{Is: "state", Busy: busy || err != nil})
@@ -252,11 +263,16 @@ type gateway struct {
 	door sms.Door
 }
 
-// Run implements sms.Gateway.
-func (g *gateway) Run(ctx context.Context, in sms.Inbox) error {
+// Attend implements sms.Visited: what comes in may come to any server.
+func (g *gateway) Attend(ctx context.Context, in sms.Inbox) {
 	g.door.Open(in)
 	defer g.door.Shut()
 	g.wire.running.Done()
+	<-ctx.Done()
+}
+
+// Run implements sms.Gateway.
+func (g *gateway) Run(ctx context.Context, _ sms.Inbox) error {
 	<-ctx.Done()
 	return nil
 }

@@ -8,8 +8,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,7 +33,12 @@ const (
 	leastLoad, mostLoad = 5 * time.Millisecond, 300 * time.Millisecond
 	killsEarly          = 10 // percent: before the server is ready, within this time
 	mostEarly           = 60 * time.Millisecond
+	pausesBefore        = 15  // percent: the server is stopped for a moment, and goes on, before it is killed
 	verifyEvery         = 100 // kills between two whole verifications
+
+	leastPause, mostPause = 5 * time.Millisecond, 500 * time.Millisecond
+	lapsesIn              = 10 // percent of all pauses: longer than leases and sessions last
+	leastLapse, mostLapse = 5500 * time.Millisecond, 7500 * time.Millisecond
 
 	patienceStart = 60 * time.Second
 	patienceEnd   = 3 * time.Minute
@@ -50,11 +57,22 @@ const (
 // what was being handed over (doubled: 213 after 20 kills).
 func TestNothingIsLostWhenTheServerIsKilled(t *testing.T) {
 	n := play(t, kills(t), sound)
+	n.tell(t)
+}
+
+// tell fails the test with what is wrong, and gives the figures of a run.
+func (n *network) tell(t *testing.T) {
 	for _, fault := range n.faults {
 		t.Error(fault)
 	}
 	c := n.count
-	t.Logf("%d kills, %d of them while starting", c.kills, c.early)
+	t.Logf("%d rounds: %d servers killed, %d of them while starting", c.rounds, c.kills, c.early)
+	t.Logf("%d times a server stood still, %d of them for longer than its leases and sessions last", c.pauses, c.lapses)
+	if n.several {
+		t.Logf("%d times both servers were killed at once, %d times the database; it stood still %d times", c.both, c.crashes, c.stalls)
+		t.Logf("%d servers found no database when they started", c.undone)
+		t.Logf("%d times a message left by another server than the last, whatever befell that one too: %s", len(n.takeovers), span(n.takeovers))
+	}
 	t.Logf("%d SMS acknowledged, %d delivered again unacknowledged, %d delivered again although acknowledged or twice at once", c.acked, c.redelivered, c.again)
 	t.Logf("%d payments, %d SMS sent, %d of unknown fate of which %d had arrived", c.payments, c.sent, c.unknown, c.arrived)
 	t.Logf("%d lost, %d doubled, %d half done", c.lost, c.doubled, c.half)
@@ -90,31 +108,41 @@ func kills(t *testing.T) int {
 	return n
 }
 
-// play runs the server on one folder, kills it again and again, lets it end its
+// span gives the middle and the end of what took a time.
+func span(all []time.Duration) string {
+	if len(all) == 0 {
+		return "never"
+	}
+	slices.Sort(all)
+	return fmt.Sprintf("within %s in the median, %s at worst", all[len(all)/2].Round(time.Millisecond), all[len(all)-1].Round(time.Millisecond))
+}
+
+// play runs the server on one file, kills it again and again, lets it end its
 // work once, and proves the books.
-func play(t *testing.T, kills int, broken string) *network {
-	folder := t.TempDir()
+func play(t *testing.T, rounds int, broken string) *network {
+	where := filepath.Join(t.TempDir(), "books.db")
 	n := newNetwork()
-	n.populate(t, folder)
-	for n.count.kills < kills {
-		n.live(t, folder, broken)
-		if n.count.kills%verifyEvery == 0 {
-			t.Logf("%d kills, %d SMS acknowledged, %d payments", n.count.kills, n.count.acked, len(n.payments))
-			n.verify(t, folder)
+	n.lapses = true
+	n.populate(t, where)
+	for n.count.rounds < rounds {
+		n.live(t, where, broken)
+		if n.count.rounds%verifyEvery == 0 {
+			t.Logf("%d rounds, %d SMS acknowledged, %d payments", n.count.rounds, n.count.acked, len(n.payments))
+			n.verify(t, where)
 		}
 		if len(n.faults) > 0 { // enough is known
 			break
 		}
 	}
-	n.end(t, folder, broken)
-	n.proveAll(t, folder)
+	n.end(t, n.start(t, where, broken))
+	n.proveAll(t, where)
 	return n
 }
 
 // populate opens the association and its members, a year ago.
-func (n *network) populate(t *testing.T, folder string) {
+func (n *network) populate(t *testing.T, where string) {
 	ctx := context.Background()
-	s, err := open(ctx, folder)
+	s, err := open(ctx, where)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,17 +203,23 @@ func (p *phone) register(ctx context.Context, s *server.Server, tx *store.Tx) er
 	return err
 }
 
-// A life is one process of the server, from its start to its death.
+// A life is one process of a server, from its start to its death.
 type life struct {
 	command *exec.Cmd
 	heard   chan struct{} // all that it said has been heard
 	stderr  *bytes.Buffer
+	out     *pipe // to the server
+	born    time.Time
+
+	ready bool      // it takes what comes; like what follows, for whoever holds the network
+	dead  bool      // all that it said has been heard
+	until time.Time // when it was killed or stopped to stand still
 }
 
-// start starts the server on the folder.
-func (n *network) start(t *testing.T, folder, broken string) *life {
-	l := &life{command: exec.Command(os.Args[0]), heard: make(chan struct{}), stderr: &bytes.Buffer{}}
-	l.command.Env = append(os.Environ(), folderVariable+"="+folder, brokenVariable+"="+broken)
+// start starts a server on the database.
+func (n *network) start(t *testing.T, where, broken string) *life {
+	l := &life{command: exec.Command(os.Args[0]), heard: make(chan struct{}), stderr: &bytes.Buffer{}, born: time.Now()}
+	l.command.Env = append(os.Environ(), whereVariable+"="+where, brokenVariable+"="+broken)
 	l.command.Stderr = l.stderr
 	in, err := l.command.StdinPipe()
 	if err != nil {
@@ -202,13 +236,14 @@ func (n *network) start(t *testing.T, folder, broken string) *life {
 	}
 	_ = theirs.Close()
 	n.mu.Lock()
-	n.out, n.idle = newPipe(in), false
-	n.out.write(event{Is: "start", Txn: n.books.txn, Out: n.books.out})
+	l.out, n.idle = newPipe(in), false
+	l.out.write(event{Is: "start", Txn: n.books.txn, Out: n.books.out})
+	n.lives = append(n.lives, l)
 	n.mu.Unlock()
 	go func() {
 		defer close(l.heard)
 		defer func() { _ = out.Close() }()
-		read(out, n.hear)
+		read(out, func(e event) { n.hear(l, e) })
 	}()
 	return l
 }
@@ -219,32 +254,99 @@ func (n *network) buried(l *life) error {
 	<-l.heard
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.out.close()
-	n.out, n.ready = nil, false
+	l.out.close()
+	l.ready, l.dead = false, true
+	n.lives = slices.DeleteFunc(n.lives, func(o *life) bool { return o == l })
+	if n.anyone() != nil {
+		n.resume() // who was not answered tries another one
+	}
 	return err
 }
 
 // live runs the server for a moment and kills it.
-func (n *network) live(t *testing.T, folder, broken string) {
-	born := time.Now()
-	l := n.start(t, folder, broken)
-	if n.count.kills > 0 && rand.IntN(100) < killsEarly {
+func (n *network) live(t *testing.T, where, broken string) {
+	l := n.start(t, where, broken)
+	if n.count.rounds > 0 && rand.IntN(100) < killsEarly {
 		n.count.early++
 		time.Sleep(rand.N(mostEarly))
 	} else {
-		n.await(t, l, patienceStart, func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.ready })
-		if rand.IntN(2) == 0 { // in the midst of work, however slow the machine is
-			acked := n.acked()
-			n.await(t, l, patienceStart, func() bool { n.wait(beat); return n.acked() > acked })
+		n.await(t, l, patienceStart, func() bool { return n.takes(l) })
+		n.work(t, l)
+		if rand.IntN(100) < pausesBefore {
+			n.pause(t, l)
+			n.work(t, l)
 		}
-		n.wait(leastLoad + rand.N(mostLoad-leastLoad))
 	}
-	if err := l.command.Process.Kill(); err != nil {
-		t.Fatalf("the server was dead before it was killed: %v\n%s", err, l.stderr)
+	n.kill(t, l)
+	n.count.rounds++
+}
+
+// takes reports whether a server takes what comes.
+func (n *network) takes(l *life) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return l.ready
+}
+
+// work lets a moment pass, half of the times in the midst of work, however slow
+// the machine is.
+func (n *network) work(t *testing.T, l *life) {
+	if rand.IntN(2) == 0 {
+		acked := n.acked()
+		n.await(t, l, patienceStart, func() bool { n.wait(beat); return n.acked() > acked })
 	}
-	_ = n.buried(l)
-	n.deaths = append(n.deaths, &death{born: born, at: time.Now()})
-	n.count.kills++
+	n.wait(leastLoad + rand.N(mostLoad-leastLoad))
+}
+
+// kill kills some servers at once.
+func (n *network) kill(t *testing.T, all ...*life) {
+	for _, l := range all {
+		n.stopped(l)
+		if err := l.command.Process.Kill(); err != nil {
+			t.Fatalf("the server was dead before it was killed: %v\n%s", err, l.stderr)
+		}
+	}
+	for _, l := range all {
+		n.count.kills++
+		_ = n.buried(l)
+		n.deaths = append(n.deaths, &death{born: l.born, at: time.Now(), most: n.flying()})
+	}
+}
+
+func (n *network) stopped(l *life) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l.until = time.Now()
+}
+
+// flying is how many messages may be on their way at a server at once. One that
+// stood still may have some of before, beside those that it took up since.
+func (n *network) flying() int {
+	if n.several {
+		return 4 * manyOnLine
+	}
+	return 2 * manyOnLine
+}
+
+// pause stops a server where it is, as the kernel may at any time, and lets it
+// go on; sometimes so late that others have given it up.
+func (n *network) pause(t *testing.T, l *life) {
+	n.count.pauses++
+	span := leastPause + rand.N(mostPause-leastPause)
+	if rand.IntN(100) < lapsesIn {
+		n.count.lapses++
+		span = leastLapse + rand.N(mostLapse-leastLapse)
+	}
+	n.stopped(l)
+	if err := l.command.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatalf("the server was dead before it was stopped: %v\n%s", err, l.stderr)
+	}
+	n.wait(span)
+	_ = l.command.Process.Signal(syscall.SIGCONT)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l.until = time.Time{}
+	n.deaths = append(n.deaths, &death{born: l.born, at: time.Now(), most: n.flying()})
 }
 
 func (n *network) acked() int {
@@ -271,30 +373,36 @@ func (n *network) await(t *testing.T, l *life, most time.Duration, is func() boo
 		}
 		if time.Now().After(end) {
 			_ = l.command.Process.Kill()
+			_ = l.command.Wait()
 			t.Fatalf("the server stands still\n%s", l.stderr)
 		}
 	}
 }
 
-// end lets the server do all that is left to do, and stops it.
-func (n *network) end(t *testing.T, folder, broken string) {
-	l := n.start(t, folder, broken)
-	n.await(t, l, patienceStart, func() bool { n.mu.Lock(); defer n.mu.Unlock(); return n.ready })
+// end lets the servers do all that is left to do, and stops them.
+func (n *network) end(t *testing.T, all ...*life) {
+	for _, l := range all {
+		n.await(t, l, patienceStart, func() bool { return n.takes(l) })
+	}
 	n.mu.Lock()
 	n.quiet = true
 	n.mu.Unlock()
-	n.await(t, l, patienceEnd, func() bool { n.wait(beat); return n.settled() })
+	n.await(t, all[0], patienceEnd, func() bool { n.wait(beat); return n.settled() })
 	n.mu.Lock()
-	n.out.write(event{Is: "stop"})
+	for _, l := range all {
+		l.out.write(event{Is: "stop"})
+	}
 	n.mu.Unlock()
-	if err := n.buried(l); err != nil {
-		t.Fatalf("the server did not stop well: %v\n%s", err, l.stderr)
+	for _, l := range all {
+		if err := n.buried(l); err != nil {
+			t.Fatalf("the server did not stop well: %v\n%s", err, l.stderr)
+		}
 	}
 }
 
 // verify proves the database by its journal, while nobody else has it.
-func (n *network) verify(t *testing.T, folder string) {
-	s, err := open(context.Background(), folder)
+func (n *network) verify(t *testing.T, where string) {
+	s, err := open(context.Background(), where)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,10 +417,10 @@ func (n *network) verify(t *testing.T, folder string) {
 }
 
 // proveAll looks at the whole of the books when everything is over.
-func (n *network) proveAll(t *testing.T, folder string) {
-	n.verify(t, folder)
+func (n *network) proveAll(t *testing.T, where string) {
+	n.verify(t, where)
 	ctx := context.Background()
-	s, err := open(ctx, folder)
+	s, err := open(ctx, where)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +430,7 @@ func (n *network) proveAll(t *testing.T, folder string) {
 		if err := audit(ctx, tx, after, n.learn); err != nil {
 			return err
 		}
-		n.open = slices.AppendSeq(n.open[:0], maps.Values(n.payments))
+		n.open, n.asOf = slices.AppendSeq(n.open[:0], maps.Values(n.payments)), n.count.acked
 		n.prove()
 		for _, p := range n.payments {
 			n.count.payments += p.txns
@@ -379,7 +487,7 @@ func (n *network) proveMessage(o store.Out) {
 		if sent.times == 0 {
 			n.lose("message %s is %s and never reached the network", id, o.State)
 		}
-	case o.State == store.Unknown && !n.reported[id]:
+	case (o.State == store.Unknown || o.State == store.Handing && !n.lapses) && !n.reported[id]:
 		n.proveUnknown(o, sent)
 	default:
 		n.lose("message %s is %s at the end, after %d tries; reported: %v", id, o.State, o.Tries, n.reported[id])
@@ -387,21 +495,28 @@ func (n *network) proveMessage(o store.Out) {
 }
 
 // proveUnknown excuses a message of which nobody knows whether it left: it must
-// have been on its way when the server was killed, and no more of them than can
-// be on their way at once.
+// have been on its way when a server was killed or stopped, and no more of them
+// than can be on their way at once.
 func (n *network) proveUnknown(o store.Out, s sending) {
 	n.count.unknown++
 	if s.times > 0 {
 		n.count.arrived++
 	}
-	at, _ := slices.BinarySearchFunc(n.deaths, o.Handed, func(d *death, t time.Time) int { return d.at.Compare(t) })
-	if at == len(n.deaths) || n.deaths[at].born.After(o.Handed) {
-		n.lose("message %s is unknown, and nobody was killed", store.OutID(o.ID))
+	was := false
+	for _, d := range n.deaths {
+		if d.born.After(o.Handed) || d.at.Before(o.Handed) {
+			continue
+		}
+		if was = true; d.unknown < d.most {
+			d.unknown++
+			return
+		}
+	}
+	if was {
+		n.lose("message %s is unknown, and more than can be on their way", store.OutID(o.ID))
 		return
 	}
-	if n.deaths[at].unknown++; n.deaths[at].unknown == 2*manyOnLine+1 {
-		n.lose("message %s is unknown, and more than can be on their way", store.OutID(o.ID))
-	}
+	n.lose("message %s is unknown, and nobody was killed", store.OutID(o.ID))
 }
 
 // proveInbox compares the SMS of each phone that the server has with those that

@@ -15,8 +15,13 @@ const (
 	asksBalance   = 8  // a phone asks for its balance before it pays again
 	repeatsCode   = 10 // a phone sends its code twice, as another SMS
 
-	patience = 150 * time.Millisecond // until a phone without answer goes on
-	beat     = 10 * time.Millisecond  // how often the network looks for such phones
+	patience        = 150 * time.Millisecond // until a phone without answer goes on
+	patienceSeveral = time.Second            // the same, where another server must first take over
+	beat            = 10 * time.Millisecond  // how often the network looks for such phones
+
+	deliverAgain = 2 * time.Second        // what is not acknowledged
+	reportAgain  = 2 * time.Second        // the same, of reports
+	laterAfter   = 100 * time.Millisecond // what the server did not want now
 )
 
 // A letter is one SMS of a phone, however often the network delivers it.
@@ -25,8 +30,11 @@ type letter struct {
 	key   string
 	text  string
 	at    time.Time
-	acked bool
+	acked int // 0, or the how manieth that was acknowledged
 	onAck func()
+
+	to   *life // to which server it was delivered last; nil: to none
+	sent time.Time
 }
 
 // A payment is what one phone pays another. No two have the same amount, so
@@ -64,18 +72,30 @@ type sending struct {
 	times    int
 }
 
-// A death is when a server was killed, and how many messages were then on their
-// way whose fate nobody knows.
+// A death is what was done to a server or to the database, when, and how many
+// messages that were then on their way have a fate that nobody knows.
 type death struct {
-	born, at time.Time
+	born, at time.Time // since when they may have been on their way
+	most     int       // of them
 	unknown  int
+}
+
+// A notice is a report to be made.
+type notice struct {
+	line string
+	at   time.Time // when it was made last
 }
 
 // A network is the telephone network, all that happens on it, and its memory:
 // what it was acknowledged and what it was given.
 type network struct {
+	several bool // servers beside each other, which do not tell what is in their books
+	lapses  bool // at the end, what is being handed over is waited for
+
 	mu       sync.Mutex // held for what follows
-	out      *pipe      // to the server; nil while it is dead
+	lives    []*life    // the servers that are not dead
+	carrier  *life      // that gave us a message last
+	carried  time.Time  // when
 	phones   []*phone
 	byNumber map[string]*phone
 	payments map[int64]*payment
@@ -84,21 +104,26 @@ type network struct {
 	written  int
 	waiting  []*letter // to be delivered once the server is there again
 	sendings map[string]*sending
-	pending  map[string]string // reports to make, by message: the line
-	reported map[string]bool   // those that were acknowledged
+	pending  map[string]*notice // reports to make, by message
+	reported map[string]bool    // those that were acknowledged
 	deaths   []*death
-	quiet    bool // nobody begins anything new
-	ready    bool
-	idle     bool // as the server said last
+	quiet    bool      // nobody begins anything new
+	idle     bool      // as a server said last
+	late     time.Time // when what is waiting was delivered last
+	asOf     int       // how many SMS had been acknowledged when the books were read
 
-	books  books
-	faults []string
-	count  figures
+	takeovers []time.Duration // of messages, from the end of their carrier to its successor's first
+	books     books
+	faults    []string
+	count     figures
 }
 
 // figures are what the end of a run tells.
 type figures struct {
-	kills, early                     int // early: before the server was ready
+	rounds, kills, early             int // early: before the server was ready
+	both, crashes, stalls            int // both servers killed, the database killed, the database stopped for a moment
+	pauses, lapses                   int // servers stopped for a moment; of these, for longer than their leases
+	undone                           int // servers that did not start because there was no database
 	acked, redelivered, again        int // SMS of phones: acknowledged; delivered once more, unacknowledged or not
 	payments, sent, unknown, arrived int // arrived: of those that are unknown to the server
 	lost, doubled, half              int
@@ -107,27 +132,30 @@ type figures struct {
 func newNetwork() *network {
 	return &network{
 		byNumber: map[string]*phone{}, payments: map[int64]*payment{}, letters: map[int64]*letter{},
-		sendings: map[string]*sending{}, pending: map[string]string{}, reported: map[string]bool{}, books: books{outs: map[int64]message{}},
+		sendings: map[string]*sending{}, pending: map[string]*notice{}, reported: map[string]bool{}, books: books{outs: map[int64]message{}},
 	}
 }
 
-// hear takes one line of the server.
-func (n *network) hear(e event) {
+// hear takes one line of a server.
+func (n *network) hear(l *life, e event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch e.Is {
 	case "txn", "out", "sum":
 		n.learn(e)
 	case "ready":
-		n.ready = true
-		n.prove()
+		l.ready = true
+		if !n.several {
+			n.asOf = n.count.acked
+			n.prove()
+		}
 		n.resume()
 	case "ack":
 		n.acknowledged(n.letters[e.N])
 	case "later":
 		n.waiting = append(n.waiting, n.letters[e.N])
 	case "send":
-		n.carry(e)
+		n.carry(l, e)
 	case "reported":
 		delete(n.pending, e.ID)
 		n.reported[e.ID] = true
@@ -136,40 +164,71 @@ func (n *network) hear(e event) {
 	}
 }
 
-// resume delivers what the server has not acknowledged before it died.
-func (n *network) resume() {
-	late := n.waiting
-	n.waiting = nil
-	for _, l := range late {
-		n.count.again++
-		n.deliver(l)
+// anyone returns a server that takes what comes, or nil. That one of them stands
+// still nobody knows.
+func (n *network) anyone() *life {
+	var ready []*life
+	for _, l := range n.lives {
+		if l.ready {
+			ready = append(ready, l)
+		}
 	}
+	if len(ready) == 0 {
+		return nil
+	}
+	return ready[rand.IntN(len(ready))]
+}
+
+// resume delivers what a server had not acknowledged before it died.
+func (n *network) resume() {
+	n.deliverLate()
 	for _, p := range n.phones {
-		p.since = time.Now()
-		if p.open != nil {
+		if !n.several {
+			p.since = time.Now()
+		}
+		if p.open != nil && (p.open.to == nil || p.open.to.dead) {
 			n.count.redelivered++
 			n.deliver(p.open)
 		}
 	}
-	for id, line := range n.pending {
-		n.out.write(event{Is: "report", Line: line, ID: id})
+	for id := range n.pending {
+		n.report(id)
 	}
 }
 
-// deliver brings an SMS to the server, now and then twice.
-func (n *network) deliver(l *letter) {
-	if n.out == nil || !n.ready {
-		return
+// deliverLate delivers what is to be delivered once more.
+func (n *network) deliverLate() {
+	late := n.waiting
+	n.waiting, n.late = nil, time.Now()
+	for _, l := range late {
+		n.count.again++
+		n.deliver(l)
 	}
+}
+
+// report reports a message as delivered.
+func (n *network) report(id string) {
+	if to := n.anyone(); to != nil {
+		n.pending[id].at = time.Now()
+		to.out.write(event{Is: "report", Line: n.pending[id].line, ID: id})
+	}
+}
+
+// deliver brings an SMS to a server, now and then twice.
+func (n *network) deliver(l *letter) {
 	times := 1
 	if rand.IntN(100) < deliversTwice {
 		times = 2
 		n.count.again++
 	}
 	for range times {
+		if l.to = n.anyone(); l.to == nil {
+			return
+		}
+		l.sent = time.Now()
 		id := int64(len(n.letters) + 1)
 		n.letters[id] = l
-		n.out.write(event{Is: "sms", N: id, Line: l.phone.line, Key: l.key, From: l.phone.number, Text: l.text, At: l.at.UnixMicro()})
+		l.to.out.write(event{Is: "sms", N: id, Line: l.phone.line, Key: l.key, From: l.phone.number, Text: l.text, At: l.at.UnixMicro()})
 	}
 }
 
@@ -183,12 +242,12 @@ func (n *network) write(p *phone, text string, onAck func()) *letter {
 }
 
 func (n *network) acknowledged(l *letter) {
-	if l.acked {
+	if l.acked > 0 {
 		return
 	}
-	l.acked = true
 	l.phone.acked++
 	n.count.acked++
+	l.acked = n.count.acked
 	if rand.IntN(100) < deliversLate {
 		n.waiting = append(n.waiting, l)
 	}
@@ -201,10 +260,15 @@ func (n *network) acknowledged(l *letter) {
 	n.step(l.phone)
 }
 
-// carry brings a message of the server to its phone.
-func (n *network) carry(e event) {
-	if n.out != nil {
-		n.out.write(event{Is: "sent", ID: e.ID})
+// carry brings a message of a server to its phone.
+func (n *network) carry(l *life, e event) {
+	l.out.write(event{Is: "sent", ID: e.ID})
+	n.carried = time.Now()
+	if was := n.carrier; was != l {
+		if was != nil && !was.until.IsZero() {
+			n.takeovers = append(n.takeovers, time.Since(was.until))
+		}
+		n.carrier = l
 	}
 	s := n.sendings[e.ID]
 	if s == nil {
@@ -224,10 +288,8 @@ func (n *network) carry(e event) {
 		n.fault("message %s was sent with two texts", e.ID)
 	}
 	if rand.IntN(100) < reports {
-		n.pending[e.ID] = e.Line
-		if n.out != nil {
-			n.out.write(event{Is: "report", Line: e.Line, ID: e.ID})
-		}
+		n.pending[e.ID] = &notice{line: e.Line}
+		n.report(e.ID)
 	}
 	p := n.byNumber[e.To]
 	if p == nil {
@@ -258,29 +320,36 @@ func (n *network) read(p *phone, text string) {
 func (n *network) tick() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.ready || n.out == nil {
+	to := n.anyone()
+	if to == nil {
 		return
 	}
-	late := n.waiting
-	n.waiting = nil
-	for _, l := range late {
-		n.count.again++
-		n.deliver(l)
+	if !n.several || time.Since(n.late) > laterAfter {
+		n.deliverLate()
 	}
 	for _, p := range n.phones {
+		if p.open != nil && time.Since(p.open.sent) > deliverAgain {
+			n.count.redelivered++
+			n.deliver(p.open)
+		}
 		n.step(p)
 	}
+	for id, r := range n.pending {
+		if time.Since(r.at) > reportAgain {
+			n.report(id)
+		}
+	}
 	if n.quiet {
-		n.out.write(event{Is: "state"})
+		to.out.write(event{Is: "state", Busy: n.lapses})
 	}
 }
 
 // step lets a phone do what comes next, if nothing of it is on its way.
 func (n *network) step(p *phone) {
-	if p.open != nil || n.out == nil || !n.ready {
+	if p.open != nil || n.anyone() == nil {
 		return
 	}
-	pay, waited := p.payment, time.Since(p.since) > patience
+	pay, waited := p.payment, time.Since(p.since) > n.patience()
 	switch {
 	case pay == nil:
 		n.begin(p)
@@ -296,6 +365,13 @@ func (n *network) step(p *phone) {
 	case waited:
 		pay.orders = append(pay.orders, n.write(p, p.orderText(pay), nil))
 	}
+}
+
+func (n *network) patience() time.Duration {
+	if n.several {
+		return patienceSeveral
+	}
+	return patience
 }
 
 // begin lets a phone pay somebody, or ask for its balance before.
@@ -342,7 +418,7 @@ func (n *network) answer(p *phone, pay *payment) {
 func (n *network) settled() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.ready || !n.idle || len(n.waiting) > 0 || len(n.pending) > 0 {
+	if n.anyone() == nil || !n.idle || len(n.waiting) > 0 || len(n.pending) > 0 {
 		return false
 	}
 	for _, p := range n.phones {

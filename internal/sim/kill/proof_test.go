@@ -122,20 +122,19 @@ func (n *network) learnMessage(e event) {
 	}
 }
 
-// prove compares what the network knows with what stands in the books, when a
-// server has just started and nothing is on its way. What is over and holds is
-// not looked at again: what came later would be told by learn.
+// prove compares what the network knew when the books were read with what stands
+// in them. What is over and holds is not looked at again before the end.
 func (n *network) prove() {
 	kept := n.open[:0]
 	for _, p := range n.open {
 		n.provePayment(p)
-		if p.payer.payment == p {
+		if p.payer.payment == p || !n.over(p) {
 			kept = append(kept, p)
 		}
 	}
 	n.open = kept
 	for _, p := range n.phones {
-		acked := count(p.balances)
+		acked := n.known(p.balances)
 		switch {
 		case p.bad:
 			continue
@@ -173,7 +172,7 @@ func (n *network) proveBooks(p *payment) {
 
 // proveReplies compares what was acknowledged with what came of it.
 func (n *network) proveReplies(p *payment) {
-	orders, codes := count(p.orders), count(p.codes)
+	orders, codes := n.known(p.orders), n.known(p.codes)
 	if p.payer.line == direct {
 		if orders > 0 && p.txns == 0 {
 			n.lose("payment %d was acknowledged and is not posted", p.amount)
@@ -196,13 +195,20 @@ func (n *network) proveReplies(p *payment) {
 	}
 }
 
-func count(letters []*letter) (acked int) {
+// known counts the letters that had been acknowledged when the books were read.
+func (n *network) known(letters []*letter) (acked int) {
 	for _, l := range letters {
-		if l.acked {
+		if l.acked > 0 && l.acked <= n.asOf {
 			acked++
 		}
 	}
 	return acked
+}
+
+// over reports whether all that was written for a payment was acknowledged when
+// the books were read.
+func (n *network) over(p *payment) bool {
+	return n.known(p.orders) == len(p.orders) && n.known(p.codes) == len(p.codes)
 }
 
 func (n *network) lose(format string, args ...any) { n.count.lost++; n.fault("lost: "+format, args...) }

@@ -34,7 +34,7 @@ type event struct {
 	Credit int64  `json:"credit,omitempty"` // of txn: account
 	Amount int64  `json:"amount,omitempty"` // of txn
 	Sum    int64  `json:"sum"`              // of sum: of all balances
-	Busy   bool   `json:"busy,omitempty"`   // of state: something waits or is on its way
+	Busy   bool   `json:"busy,omitempty"`   // of state: what is on its way counts; something waits or is on its way
 }
 
 // A pipe carries events to the other side without ever letting who writes wait:
