@@ -108,7 +108,7 @@ func TestNothingStaysOfAKilledTest(t *testing.T) {
 		select {}
 	}
 	_ = pgtest.New(t) // or skip
-	temp, err := os.MkdirTemp("", "maillon-pgtest-orphan-")
+	temp, err := os.MkdirTemp("", "maillon-pgtest-orphan-") //nolint:usetesting // nobody else may enter the one of the test
 	if err != nil {
 		t.Fatal(err)
 	}
