@@ -339,7 +339,7 @@ func TestServersThatDieHangAndStopSendNothingTwice(t *testing.T) {
 	})
 	servers := []*exec.Cmd{f.start(), f.start()}
 	took := map[string][]time.Duration{} // until the next message left, by what befell the server
-	at := 0 // who was first has the gateway, and then each time the other
+	at := 0                              // who was first has the gateway, and then each time the other
 	for round := range rounds {
 		time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
 		switch hit := servers[at]; round % 3 {
