@@ -107,7 +107,8 @@ func TestNothingStaysOfAKilledTest(t *testing.T) {
 		fmt.Println("url", pgtest.New(t))
 		select {}
 	}
-	_ = pgtest.New(t) // or skip
+	// Without PostgreSQL this skips.
+	_ = pgtest.New(t)
 	temp, err := os.MkdirTemp("", "maillon-pgtest-orphan-") //nolint:usetesting // nobody else may enter the one of the test
 	if err != nil {
 		t.Fatal(err)
