@@ -87,6 +87,7 @@ type commands struct {
 	Key       keyCommand       `cmd:"" help:"Make, list and revoke the keys of programs that use the API."`
 	Backup    backupCommand    `cmd:"" help:"Copy the books, beside a server at work."`
 	Restore   restoreCommand   `cmd:"" help:"Make a new data folder of a backup or of other books, and prove it."`
+	Migrate   migrateCommand   `cmd:"" help:"Move the books to a database server, or back into a data folder."`
 	Upgrade   upgradeCommand   `cmd:"" help:"Make the books ready for this program, before its servers come."`
 	Verify    verifyCommand    `cmd:"" help:"Prove the books by their journal."`
 	Export    exportCommand    `cmd:"" help:"Write the ledger for spreadsheets or for beancount."`
