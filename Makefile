@@ -60,9 +60,10 @@ fuzz:
 		done; \
 	done
 
-# A server is killed at random moments and must lose and double nothing.
+# A server is killed at random moments and must lose and double nothing; then
+# two servers and their PostgreSQL are.
 kills:
-	MAILLON_KILLS=$(KILLS) go test -count=1 -timeout 15m -v -run TestNothingIsLost ./internal/sim/kill
+	MAILLON_REAL=1 MAILLON_KILLS=$(KILLS) go test -count=1 -timeout 15m -v -run TestNothingIsLost ./internal/sim/kill
 
 # The disk below SQLite fails, crashes and lies.
 disk:
