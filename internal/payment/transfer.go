@@ -61,7 +61,8 @@ type Moved struct {
 }
 
 // Hint is what moving some transfers looks at.
-func Hint(all ...Transfer) (h store.Hint) {
+func Hint(all ...Transfer) store.Hint {
+	h := store.Hint{Standing: true}
 	for _, t := range all {
 		h.Keys, h.Accounts = append(h.Keys, t.Key), append(h.Accounts, t.From, t.To)
 	}

@@ -63,6 +63,7 @@ type behind struct {
 	written [sheets]int
 	keys    map[string]bool  // of transactions: true in rows, false known to be nowhere
 	ids     map[string]int64 // the last given of each table; nil: not known
+	known   Standings        // that requests said they would look at, until somebody changes one
 }
 
 // A place is where a batch was when a request began.
@@ -105,7 +106,7 @@ func (b *behind) clear() {
 		b.rows[s] = b.rows[s][:0]
 	}
 	b.written = [sheets]int{}
-	b.keys = nil
+	b.keys, b.known = nil, Standings{}
 	maps.DeleteFunc(b.ids, func(table string, _ int64) bool { return !slices.Contains(numberedOfRecord, table) })
 }
 

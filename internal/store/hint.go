@@ -13,13 +13,21 @@ import (
 type Hint struct {
 	Keys     []string           // of transactions
 	Accounts []ledger.AccountID // by which they move money
+	Standing bool               // where the accounts stand, too
 }
 
 // expect looks up what requests are going to look at.
 func (db *DB) expect(ctx context.Context, all []*request) error {
 	var h Hint
+	var standing []ledger.AccountID
 	for _, r := range all {
 		h.Keys, h.Accounts = append(h.Keys, r.hint.Keys...), append(h.Accounts, r.hint.Accounts...)
+		if r.hint.Standing {
+			standing = append(standing, r.hint.Accounts...)
+		}
+	}
+	if err := db.expectStandings(ctx, standing); err != nil { // they bring the accounts
+		return err
 	}
 	return db.lookUp(ctx, db.writer, h)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"maillon/internal/ledger"
 	"maillon/internal/member"
@@ -23,39 +24,86 @@ type Standings struct {
 	Of     map[ledger.AccountID]Standing // an account that is missing does not exist
 }
 
+// has reports whether all of some accounts are there.
+func (s *Standings) has(ids []ledger.AccountID) bool {
+	for _, id := range ids {
+		if _, ok := s.Of[id]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
 // Standings returns where accounts stand.
 func (tx *Tx) Standings(ctx context.Context, ids ...ledger.AccountID) (Standings, error) {
+	if tx.behind != nil && tx.behind.known.has(ids) {
+		return tx.behind.known, nil
+	}
 	s := Standings{Of: make(map[ledger.AccountID]Standing, len(ids))}
+	return s, s.read(context.WithoutCancel(ctx), tx.c, ids, func(a ledger.Account) { tx.meet(a) })
+}
+
+// expectStandings finds out where accounts stand, for the whole batch.
+func (db *DB) expectStandings(ctx context.Context, ids []ledger.AccountID) error {
+	slices.Sort(ids)
+	ids = slices.DeleteFunc(slices.Compact(ids), func(id ledger.AccountID) bool { return db.behind.known.has([]ledger.AccountID{id}) })
+	if len(ids) == 0 {
+		return nil
+	}
+	if db.behind.known.Of == nil {
+		db.behind.known.Of = make(map[ledger.AccountID]Standing, len(ids))
+	}
+	return db.behind.known.read(ctx, db.writer, ids, func(a ledger.Account) {
+		if _, ok := db.accounts[a.ID]; !ok { // what is known may be newer
+			db.accounts[a.ID] = a
+		}
+	})
+}
+
+// changeStanding forgets where accounts stand, for something of it is about to
+// change.
+func (tx *Tx) changeStanding() {
+	if tx.behind != nil {
+		tx.behind.known = Standings{}
+	}
+}
+
+// read adds where accounts stand, and calls met with what else was read of them.
+func (s *Standings) read(ctx context.Context, c conn, ids []ledger.AccountID, met func(ledger.Account)) error {
 	numbers := make([]any, len(ids))
 	for i, id := range ids {
 		numbers[i] = int64(id)
 	}
-	// The balances, the one thing here that is written behind, are met.
-	err := in(context.WithoutCancel(ctx), tx.c, `SELECT a.id, a.currency, a.decimals, a.floor, a.unbounded, a.balance, a.held, a.member,
+	err := in(ctx, c, `SELECT a.id, a.currency, a.decimals, a.floor, a.unbounded, a.balance, a.held, a.member,
 			coalesce(m.state, ''), coalesce(m.frozen_at, 0), coalesce(m.frozen_by, ''), coalesce(m.lost_at, 0), coalesce(m.locked_till, 0),
 			(SELECT count(*) FROM state WHERE name = 'paused_at' AND value <> '')
-		FROM account a LEFT JOIN member m ON m.id = a.member WHERE a.id IN `, numbers, func(scan scan) error { return s.scan(tx, scan) })
+		FROM account a LEFT JOIN member m ON m.id = a.member WHERE a.id IN `, numbers, func(scan scan) error {
+		a, err := s.scan(scan)
+		if err == nil {
+			met(a)
+		}
+		return err
+	})
 	if err != nil {
-		return s, fmt.Errorf("read where accounts stand: %w", err)
+		return fmt.Errorf("read where accounts stand: %w", err)
 	}
-	return s, nil
+	return nil
 }
 
-func (s *Standings) scan(tx *Tx, scan scan) error {
+func (s *Standings) scan(scan scan) (ledger.Account, error) {
 	var m member.Member
 	a, err := scanAccount(func(to ...any) error {
 		return scan(append(to, &m.ID, &m.State, moment{&m.FrozenAt}, &m.FrozenBy, moment{&m.LostAt}, moment{&m.LockedTill}, &s.Paused)...)
 	})
 	if err != nil {
-		return err
+		return a, err
 	}
-	tx.meet(a)
 	one := Standing{Currency: a.Balance.Currency(), Unbounded: a.Unbounded}
 	if m.ID != 0 {
 		one.Owner = &m
 	}
 	s.Of[a.ID] = one
-	return nil
+	return a, nil
 }
 
 // scanAccountRow scans the columns of an account, its member and its name.

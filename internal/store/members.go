@@ -143,6 +143,7 @@ func (tx *Tx) SaveMember(ctx context.Context, m *member.Member) error {
 		secret = key.seal("member", m.Number.E164()+"\x00"+m.Nick+"\x00"+m.Word)
 		hash = keyedHash(tx.db.keys.number, m.Number.E164())
 	}
+	tx.changeStanding()
 	err := tx.later(ctx, `UPDATE member SET key = $2, state = $3, secret = $4, number_hash = $5, language = $6, chosen = $7, muted = $8,
 		role = $9, ceiling = $10, line = $11, opened_at = $12, seen_at = $13, frozen_at = $14, lost_at = $15, locked_till = $16,
 		look_till = $17, ask_till = $18, doubt_till = $19, proved_at = $20, waiting = $21, flood_till = $22, frozen_by = $23 WHERE id = $1`,

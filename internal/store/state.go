@@ -29,6 +29,7 @@ func (tx *Tx) State(ctx context.Context, name string) (string, error) {
 // SetState writes a named value of the whole server.
 func (tx *Tx) SetState(ctx context.Context, name, value string) error {
 	tx.record(event{State: &stateEvent{name, value}})
+	tx.changeStanding()
 	err := tx.later(ctx, `INSERT INTO state (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
 	return err
 }
