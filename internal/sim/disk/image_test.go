@@ -202,7 +202,18 @@ func (s *state) image(r *rand.Rand, kind int) map[string][]byte {
 			files[name] = f.image(r, pick)
 		}
 	}
+	if r.IntN(4) == 0 {
+		files["books.db-shm"] = litter(r, 32<<10) // what is shared in memory is of no use after a crash
+	}
 	return files
+}
+
+func litter(r *rand.Rand, n int) []byte {
+	data := make([]byte, n)
+	for i := range data {
+		data[i] = byte(r.Uint32())
+	}
+	return data
 }
 
 func (s *state) sorted() []string {
@@ -245,7 +256,7 @@ func (f *inode) image(r *rand.Rand, pick choice) []byte {
 	if n > 0 && size > f.lengths[n-1].size && r.IntN(4) == 0 {
 		size = min(size, f.lengths[n-1].size+sectorSize*r.Int64N((size-f.lengths[n-1].size)/sectorSize+1))
 	}
-	litter := r.IntN(4) == 0
+	littered := r.IntN(4) == 0
 	data := make([]byte, 0, size+sectorSize)
 	for n := int64(0); n*sectorSize < size; n++ {
 		if n >= int64(len(f.sectors)) {
@@ -255,10 +266,8 @@ func (f *inode) image(r *rand.Rand, pick choice) []byte {
 		x := f.sectors[n]
 		v := x.versions[pick(moments(x.versions, func(v version) int { return v.when }))]
 		data = append(data, v.data[:]...)
-		if litter && v.when == 0 && n*sectorSize >= f.lengths[0].size {
-			for i := range sectorSize {
-				data[n*sectorSize+int64(i)] = byte(r.Uint32())
-			}
+		if littered && v.when == 0 && n*sectorSize >= f.lengths[0].size {
+			copy(data[n*sectorSize:], litter(r, sectorSize))
 		}
 	}
 	return data[:size]

@@ -234,7 +234,8 @@ type proof struct {
 	refused error         // the database was not opened, or could not be read
 	faults  []store.Fault // what Verify named
 	lost    []string      // acknowledged, and not there
-	wrong   []string      // there twice, in part, or never asked for
+	wrong   []string      // in the books twice, or never asked for
+	untold  []string      // in the books, and its messages are not there, or twice
 	posted  map[int]bool
 }
 
@@ -242,10 +243,10 @@ type proof struct {
 // outside of them.
 func (p *proof) accepted() bool { return p.refused == nil && len(p.faults) == 0 }
 
-func (p *proof) whole() bool { return p.accepted() && len(p.lost) == 0 && len(p.wrong) == 0 }
+func (p *proof) whole() bool { return p.accepted() && len(p.lost)+len(p.wrong)+len(p.untold) == 0 }
 
 func (p *proof) String() string {
-	return fmt.Sprintf("refused: %v, faults: %v, lost: %v, wrong: %v", p.refused, p.faults, p.lost, p.wrong)
+	return fmt.Sprintf("refused: %v, faults: %v, lost: %v, wrong: %v, untold: %v", p.refused, p.faults, p.lost, p.wrong, p.untold)
 }
 
 // prove opens what is in a folder and compares it with what is claimed; then the
@@ -294,10 +295,12 @@ var (
 func (p *proof) compare(txns []ledger.Transaction, outs []store.Out, c *claim) {
 	posted, debits, credits, begun, told := map[int]int{}, map[int]int{}, map[int]int{}, 0, 0
 	for _, t := range txns {
-		switch t.Kind {
-		case ledger.Payment:
+		switch {
+		case len(t.Postings) != 2:
+			p.wrong = append(p.wrong, fmt.Sprintf("transaction %d of %d postings", t.ID, len(t.Postings)))
+		case t.Kind == ledger.Payment:
 			posted[int(t.Postings[1].Amount.Minor())-1]++
-		case ledger.Credit:
+		case t.Kind == ledger.Credit:
 			begun++
 		default:
 			p.wrong = append(p.wrong, fmt.Sprintf("a %s", t.Kind))
@@ -315,20 +318,23 @@ func (p *proof) compare(txns []ledger.Transaction, outs []store.Out, c *claim) {
 	switch {
 	case c.populated && begun == 0:
 		p.lost = append(p.lost, "the members")
-	case begun != told || begun != 0 && begun != people:
-		p.wrong = append(p.wrong, fmt.Sprintf("%d credits, %d told", begun, told))
+	case begun != 0 && begun != people:
+		p.wrong = append(p.wrong, fmt.Sprintf("%d credits", begun))
+	case begun != told:
+		p.untold = append(p.untold, fmt.Sprintf("%d credits, %d told", begun, told))
 	}
 	p.posted = map[int]bool{}
 	for n := range posted {
 		p.posted[n] = true
 	}
 	for n := range union(c.asked, posted, debits, credits) {
-		got := [3]int{posted[n], debits[n], credits[n]}
 		switch {
-		case got == [3]int{} && c.acked[n]:
+		case posted[n] > 1 || posted[n] == 1 && !c.asked[n]:
+			p.wrong = append(p.wrong, fmt.Sprintf("payment %d (asked: %v): posted %d times", n, c.asked[n], posted[n]))
+		case debits[n] != posted[n] || credits[n] != posted[n]:
+			p.untold = append(p.untold, fmt.Sprintf("payment %d: posted %d times, debit told %d, credit %d", n, posted[n], debits[n], credits[n]))
+		case posted[n] == 0 && c.acked[n]:
 			p.lost = append(p.lost, fmt.Sprintf("payment %d", n))
-		case got != [3]int{} && (got != [3]int{1, 1, 1} || !c.asked[n]):
-			p.wrong = append(p.wrong, fmt.Sprintf("payment %d (asked: %v): posted, debit and credit told %v times", n, c.asked[n], got))
 		}
 	}
 }
@@ -368,5 +374,6 @@ func (p *proof) deliverAgain(ctx context.Context, w *town, c *claim) error {
 	for _, what := range append(after.lost, after.wrong...) {
 		p.wrong = append(p.wrong, "delivered again: "+what)
 	}
+	p.untold = after.untold
 	return err
 }
