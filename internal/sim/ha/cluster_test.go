@@ -40,9 +40,9 @@ const (
 // ends, for loopWait + 2 × retryTimeout is not more than ttl. Patroni 3.0 takes
 // what is as short; later ones want a ttl of at least 20.
 const (
-	ttl          = 8
+	ttl          = 10
 	loopWait     = 1
-	retryTimeout = 3
+	retryTimeout = 4
 )
 
 // A cluster is three machines, each with Patroni, its PostgreSQL and an etcd.
@@ -237,7 +237,7 @@ func (c *cluster) startEtcd(n *node) (err error) {
 	n.etcd, err = c.run(n, "etcd", "etcd", "--name", n.name, "--data-dir", "data",
 		"--listen-client-urls", "http://"+n.client, "--advertise-client-urls", "http://"+n.clientAt,
 		"--listen-peer-urls", "http://"+n.peer, "--initial-advertise-peer-urls", "http://"+n.peAt,
-		"--initial-cluster", strings.Join(members, ","), "--initial-cluster-state", "new", "--logger", "zap")
+		"--initial-cluster", strings.Join(members, ","), "--initial-cluster-state", "new", "--logger", "zap", "--enable-v2")
 	return err
 }
 
@@ -303,7 +303,7 @@ func (c *cluster) settings(n *node) string {
 scope: maillon
 name: %[1]s
 restapi: {listen: '%[2]s', connect_address: '%[3]s'}
-etcd3: {hosts: '%[4]s'}
+etcd: {hosts: '%[4]s'}
 bootstrap:
   dcs:
     ttl: %[5]d

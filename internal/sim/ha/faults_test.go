@@ -51,24 +51,36 @@ func (r *run) kill(ctx context.Context) error {
 // an upgrade.
 func (r *run) switchover(ctx context.Context) error {
 	c := r.cluster
-	k, err := c.leader(ctx)
-	if err != nil {
-		return err
-	}
-	to, err := c.standby(ctx)
-	if err != nil {
-		return err
-	}
-	body := fmt.Sprintf(`{"leader": %q, "candidate": %q}`, c.nodes[k].name, c.nodes[to].name)
-	var status int
-	var text string
+	var err error
 	for range askTimes {
-		if status, text, err = c.ask(ctx, http.MethodPost, "/switchover", k, body); err == nil && status == http.StatusOK {
+		var k int
+		if k, err = c.handOver(ctx); err == nil {
 			return c.follows(ctx, k)
 		}
 		time.Sleep(askEvery)
 	}
-	return fmt.Errorf("switchover: %w, %d %s", err, status, text)
+	return err
+}
+
+// handOver asks the leader to give up the lead, and returns which node it was.
+func (c *cluster) handOver(ctx context.Context) (int, error) {
+	k, err := c.leader(ctx)
+	if err != nil {
+		return k, err
+	}
+	to, err := c.standby(ctx)
+	if err != nil {
+		return k, err
+	}
+	body := fmt.Sprintf(`{"leader": %q, "candidate": %q}`, c.nodes[k].name, c.nodes[to].name)
+	status, text, err := c.ask(ctx, http.MethodPost, "/switchover", k, body)
+	if err == nil && status != http.StatusOK {
+		err = errors.New("status " + http.StatusText(status))
+	}
+	if err != nil {
+		return k, fmt.Errorf("switchover: %w: %s", err, text)
+	}
+	return k, nil
 }
 
 // partition cuts the leader off from the other nodes, from etcd and from the

@@ -3,16 +3,16 @@
 package ha_test
 
 import (
-	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -21,9 +21,9 @@ import (
 const outside = -1
 
 const (
-	lookTries = 5 // for who made a connection
 	dialLimit = 2 * time.Second
 	pipeLen   = 64 << 10
+	maxKnown  = 16
 )
 
 // A network carries every connection to a node. What a node that is cut off
@@ -40,6 +40,9 @@ type network struct {
 	pipes   map[*pipe]bool
 	doors   []net.Listener
 	seen    map[[2]int]int // connections by where they came from and went
+
+	looking sync.Mutex
+	known   []int // processes that made connections, the latest last
 }
 
 func newNetwork(folder string) *network {
@@ -215,63 +218,110 @@ func (n *network) close() {
 
 // who returns the node whose process made a connection.
 func (n *network) who(c net.Conn) int {
-	for range lookTries {
-		if inode := socket(c.RemoteAddr().(*net.TCPAddr).Port, c.LocalAddr().(*net.TCPAddr).Port); inode != "" {
-			if node := n.holder("socket:[" + inode + "]"); node != outside {
-				return node
-			}
+	far, near := c.RemoteAddr().(*net.TCPAddr), c.LocalAddr().(*net.TCPAddr)
+	inode, err := socket(far, near)
+	if err != nil {
+		return outside // it has gone already
+	}
+	file := fmt.Sprintf("socket:[%d]", inode)
+	n.looking.Lock() // one at a time: all processes are looked at
+	defer n.looking.Unlock()
+	for _, pid := range n.known { // most are made by the same few
+		if at, ok := atWork(pid, n.folder); ok && holds(pid, file) {
+			node, _ := nodeOf(at)
+			return node
 		}
-		time.Sleep(time.Millisecond)
+	}
+	for pid, at := range processes(n.folder) {
+		if holds(pid, file) {
+			n.known = append(n.known[max(0, len(n.known)-maxKnown):], pid)
+			node, _ := nodeOf(at)
+			return node
+		}
 	}
 	return outside
 }
 
-// socket returns the inode of the socket that made a connection, see proc(5).
-func socket(local, remote int) string {
-	f, err := os.Open("/proc/net/tcp")
+// socket asks the kernel for the inode of a TCP socket by its two addresses,
+// see sock_diag(7).
+func socket(local, remote *net.TCPAddr) (uint32, error) {
+	const (
+		sockDiag  = 4  // NETLINK_SOCK_DIAG
+		byFamily  = 20 // SOCK_DIAG_BY_FAMILY
+		header    = 16 // of a netlink message
+		request   = 56 // struct inet_diag_req_v2
+		inodeFrom = header + 68
+	)
+	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, sockDiag)
 	if err != nil {
-		return ""
+		return 0, err
+	}
+	defer func() { _ = syscall.Close(fd) }()
+	m := make([]byte, header+request)
+	native := binary.NativeEndian
+	native.PutUint32(m, uint32(len(m)))
+	native.PutUint16(m[4:], byFamily)
+	native.PutUint16(m[6:], syscall.NLM_F_REQUEST)
+	r := m[header:]
+	r[0], r[1] = syscall.AF_INET, syscall.IPPROTO_TCP
+	native.PutUint32(r[4:], 1<<32-1) // in any state
+	binary.BigEndian.PutUint16(r[8:], uint16(local.Port))
+	binary.BigEndian.PutUint16(r[10:], uint16(remote.Port))
+	copy(r[12:], local.IP.To4())
+	copy(r[28:], remote.IP.To4())
+	native.PutUint64(r[48:], 1<<64-1) // no cookie
+	if err := syscall.Sendto(fd, m, 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
+		return 0, err
+	}
+	answer := make([]byte, os.Getpagesize())
+	k, _, err := syscall.Recvfrom(fd, answer, 0)
+	if err != nil {
+		return 0, err
+	}
+	if k < inodeFrom+4 || native.Uint16(answer[4:]) != byFamily {
+		return 0, errors.New("there is no such socket")
+	}
+	return native.Uint32(answer[inodeFrom:]), nil
+}
+
+// holds reports whether a process has a file open.
+func holds(pid int, file string) bool {
+	dir := fmt.Sprintf("/proc/%d/fd/", pid)
+	for _, fd := range names(dir) {
+		if to, err := os.Readlink(dir + fd); err == nil && to == file {
+			return true
+		}
+	}
+	return false
+}
+
+func names(dir string) []string {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil // it has ended, or is another user's
 	}
 	defer func() { _ = f.Close() }()
-	near, far := fmt.Sprintf("%s:%04X", loopback, local), fmt.Sprintf("%s:%04X", loopback, remote)
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if w := strings.Fields(lines.Text()); len(w) > 9 && w[1] == near && w[2] == far {
-			return w[9]
-		}
-	}
-	return ""
+	all, _ := f.Readdirnames(-1)
+	return all
 }
 
-// loopback is 127.0.0.1 as a kernel with the lower octet first writes it.
-const loopback = "0100007F"
-
-// holder returns the node of the process that has a file open.
-func (n *network) holder(file string) int {
-	for pid, at := range processes(n.folder) {
-		open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-		for _, fd := range open {
-			if to, err := os.Readlink(fd); err == nil && to == file {
-				if node, ok := nodeOf(at); ok {
-					return node
-				}
-			}
-		}
-	}
-	return outside
+// atWork returns where beneath a folder a process is at work, if it is.
+func atWork(pid int, folder string) (string, bool) {
+	to, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+	at, is := strings.CutPrefix(to, folder+"/")
+	return at, is && err == nil
 }
 
 // processes returns where beneath a folder each process is at work that is at
 // work there.
 func processes(folder string) map[int]string {
-	all, _ := filepath.Glob("/proc/[0-9]*/cwd")
 	found := map[int]string{}
-	for _, cwd := range all {
-		to, err := os.Readlink(cwd)
+	for _, name := range names("/proc") {
+		pid, err := strconv.Atoi(name)
 		if err != nil {
-			continue // it has ended, or is another user's
+			continue
 		}
-		if at, is := strings.CutPrefix(to, folder+"/"); is {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(cwd)))
+		if at, is := atWork(pid, folder); is {
 			found[pid] = at
 		}
 	}
