@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -192,8 +193,8 @@ func beside(t *testing.T, test func(t *testing.T, where string)) {
 func TestSeveralServersAreOneService(t *testing.T) {
 	beside(t, func(t *testing.T, where string) {
 		c := newCrew(t, where)
-		c.config.Settings.RequestTTL = 2 * time.Second
-		c.config.Settings.CodeTTL = 2 * time.Second
+		c.config.Settings.RequestTTL = 3 * time.Second
+		c.config.Settings.CodeTTL = 5 * time.Second
 		first := c.open()
 		enrol(t, first.Server, "yann", 100)
 		enrol(t, first.Server, "atelier", 20)
@@ -220,7 +221,7 @@ func TestSeveralServersAreOneService(t *testing.T) {
 		third.hears("yann", "vir 5 @atelier")
 		c.waitFor(third, "yann", "Pour OUI")
 		third.stop()
-		time.Sleep(2 * c.config.Settings.CodeTTL)
+		time.Sleep(c.config.Settings.CodeTTL + time.Second)
 		fourth, fifth := c.open(), c.open()
 		c.waitFor(fourth, "yann", "Service rétabli")
 		if n := c.count(fifth, "Service rétabli"); n != 1 {
@@ -334,7 +335,7 @@ func TestServersThatDieHangAndStopSendNothingTwice(t *testing.T) {
 			if err != nil && ctx.Err() == nil && !store.IsOutage(err) {
 				t.Errorf("enqueue: %v", err)
 			}
-			time.Sleep(5 * time.Millisecond)
+			time.Sleep(20 * time.Millisecond)
 		}
 	})
 	servers := []*exec.Cmd{f.start(), f.start()}
@@ -401,10 +402,10 @@ func (f *fleet) flows(db *store.DB, n *counting) time.Duration {
 	return time.Since(began)
 }
 
-// settled waits until nothing is queued any more.
+// settled waits until nothing is queued any more, for as long as something leaves.
 func (f *fleet) settled(db *store.DB) {
 	f.t.Helper()
-	deadline := time.Now().Add(takeover + hung + time.Minute)
+	least, deadline := math.MaxInt, time.Now().Add(takeover+hung)
 	for time.Now().Before(deadline) {
 		var left store.Backlog
 		err := db.View(f.t.Context(), func(tx *store.Tx) (err error) {
@@ -416,6 +417,9 @@ func (f *fleet) settled(db *store.DB) {
 		}
 		if left.N == 0 {
 			return
+		}
+		if left.N < least {
+			least, deadline = left.N, time.Now().Add(takeover+hung)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
