@@ -24,7 +24,8 @@ import (
 
 // The size and the pace of a run.
 const (
-	phonesOnLine = 40 // of each line
+	phonesOnLine        = 40 // of each line
+	phonesOnLineSeveral = 12 // the same, where a round ends sooner if less is left to be taken over
 
 	killsVariable = "MAILLON_KILLS"
 	killsByItself = 3  // in go test ./...
@@ -147,9 +148,13 @@ func (n *network) populate(t *testing.T, where string) {
 		t.Fatal(err)
 	}
 	err = s.DB.Update(ctx, func(tx *store.Tx) error {
-		for i := range 2 * phonesOnLine {
+		onLine := phonesOnLine
+		if n.several {
+			onLine = phonesOnLineSeveral
+		}
+		for i := range 2 * onLine {
 			p := &phone{number: fmt.Sprintf("+3370000%04d", i), nick: fmt.Sprintf("m%d", 100+i), line: direct}
-			if i >= phonesOnLine {
+			if i >= onLine {
 				p.line = coded
 			}
 			if err := p.register(ctx, s, tx); err != nil {

@@ -19,9 +19,9 @@ const (
 	patienceSeveral = time.Second            // the same, where another server must first take over
 	beat            = 10 * time.Millisecond  // how often the network looks for such phones
 
-	deliverAgain = 2 * time.Second        // what is not acknowledged
-	reportAgain  = 2 * time.Second        // the same, of reports
-	laterAfter   = 100 * time.Millisecond // what the server did not want now
+	deliverAgain = 4 * time.Second        // what is not acknowledged
+	reportAgain  = 10 * time.Second       // the same, of reports
+	laterAfter   = 500 * time.Millisecond // what the server did not want now
 )
 
 // A letter is one SMS of a phone, however often the network delivers it.

@@ -21,7 +21,7 @@ const (
 	leastAway     = 5 * time.Millisecond
 	mostAway      = 700 * time.Millisecond // of the database
 	calmAfter     = 10 * time.Second       // without a message that left, the next one is waited for
-	patienceCalm  = time.Minute
+	patienceCalm  = 3 * time.Minute
 	patienceAsked = 30 * time.Second // for the database to tell what is in it
 )
 
