@@ -79,3 +79,30 @@ func TestAFreezeHoldsFromItsMoment(t *testing.T) {
 		})
 	}
 }
+
+// A command beside the server, or another server, freezes: it holds at once here.
+func TestAFreezeFromElsewhereHolds(t *testing.T) {
+	onKeepers(t, func(t *testing.T, d *desk) {
+		here, elsewhere := d.server, d.beside()
+		pay := func(key string, want int) {
+			t.Helper()
+			if got := d.ask(http.MethodPost, "/v1/transfers", headers(d, "till", key), transfer("acc_2", "acc_3", 1)); got.Code != want {
+				t.Errorf("%s is answered %d %s", key, got.Code, got.Body)
+			}
+		}
+		act := func(what string) {
+			d.server = elsewhere
+			d.act(what)
+			d.server = here
+		}
+		pay("first", http.StatusCreated)
+		act("freeze yann")
+		pay("frozen", http.StatusUnprocessableEntity)
+		act("unfreeze yann")
+		pay("unfrozen", http.StatusCreated)
+		act("pause")
+		pay("paused", http.StatusServiceUnavailable)
+		act("resume")
+		pay("resumed", http.StatusCreated)
+	})
+}

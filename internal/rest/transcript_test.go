@@ -106,6 +106,7 @@ func readContract(t *testing.T) contract {
 type desk struct {
 	t      *testing.T
 	server *server.Server
+	beside func() *server.Server // opens the same books once more
 	api    *rest.Handler
 	contract
 	tokens  map[string]auth.Token
@@ -121,13 +122,18 @@ func openDesk(t *testing.T, where string, book *phrase.Book, c contract) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.Open(t.Context(), server.Config{Path: where, Secret: secret, Settings: setting.Default(), Book: book})
-	if err != nil {
-		t.Fatal(err)
+	open := func() *server.Server {
+		t.Helper()
+		s, err := server.Open(t.Context(), server.Config{Path: where, Secret: secret, Settings: setting.Default(), Book: book})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		return s
 	}
-	t.Cleanup(func() { _ = s.Close() })
+	s := open()
 	d := &desk{
-		t: t, server: s, api: rest.New(s.DB, s.Desk), contract: c,
+		t: t, server: s, beside: open, api: rest.New(s.DB, s.Desk), contract: c,
 		tokens: map[string]auth.Token{}, ids: map[string]string{}, members: map[string]member.ID{},
 	}
 	d.update(func(ctx context.Context, tx *store.Tx) error {
