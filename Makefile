@@ -19,10 +19,11 @@ FUZZ  = 5000x
 KILLS = 50
 CRASHES = 300
 FAILOVERS = 3
+BANKS = 48
 
-.PHONY: test components vet lint real race twilio packaging fuzz kills disk failover bench
+.PHONY: test components vet lint real race twilio packaging fuzz kills disk failover bank bench
 
-test: components vet real race twilio packaging fuzz kills disk failover lint
+test: components vet real race twilio packaging fuzz kills disk failover bank lint
 
 components:
 	.ci/components
@@ -72,6 +73,10 @@ disk:
 # A cluster of databases loses its leader, in four ways, under load.
 failover:
 	MAILLON_REAL=1 MAILLON_FAILOVERS=$(FAILOVERS) go test -count=1 -timeout 60m -v -run 'Lost|Noticed' ./internal/sim/ha
+
+# Whatever happens, what clients are answered could be one bank's.
+bank:
+	MAILLON_REAL=1 MAILLON_BANK=$(BANKS) go test -count=1 -timeout 15m -v -run OneBank ./internal/sim/bank
 
 lint:
 	$(LINT) run ./...

@@ -17,7 +17,7 @@ import (
 // How many histories a run has of each database.
 const (
 	historiesVariable = "MAILLON_BANK"
-	historiesByItself = 12 // in go test ./...
+	historiesByItself = 14 // in go test ./...
 	historiesPerBooks = 12 // on one database
 )
 
@@ -77,7 +77,7 @@ func fileHistory(t *testing.T, n int, stores []*door, count *tally) {
 // newScene draws what is not said.
 func newScene(n int, stores []*door) scene {
 	seed := rand.Uint64()
-	s := scene{number: n, seed: seed, stores: stores, hurried: seed%2 == 0, clumsy: seed/2%2 == 0}
+	s := scene{number: n, seed: seed, stores: stores, hurried: seed%2 == 0, clumsy: seed/2%2 == 0, herded: seed/4%3 == 0}
 	for _, d := range stores {
 		s.keepers = append(s.keepers, d)
 	}
@@ -102,8 +102,26 @@ func (s scene) finish(t *testing.T, count *tally) {
 	}
 }
 
-// Between two faults of one history.
-const leastPause, mostPause = time.Millisecond, 30 * time.Millisecond
+// How many faults one history has, and how long is between two.
+const (
+	mostFaults            = 5
+	leastPause, mostPause = time.Millisecond, 30 * time.Millisecond
+)
+
+// nowAndThen does harm while a history goes on.
+func nowAndThen(do func(ctx context.Context, r *rand.Rand) error) func(context.Context, *rand.Rand) error {
+	return func(ctx context.Context, r *rand.Rand) error {
+		for range mostFaults {
+			if !pause(ctx, r) {
+				return nil
+			}
+			if err := do(ctx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
 
 // pause waits for a moment, and reports whether the history goes on.
 func pause(ctx context.Context, r *rand.Rand) bool {
@@ -117,14 +135,9 @@ func pause(ctx context.Context, r *rand.Rand) bool {
 
 // restarts closes and opens stores.
 func restarts(stores []*door) func(context.Context, *rand.Rand) error {
-	return func(ctx context.Context, r *rand.Rand) error {
-		for pause(ctx, r) {
-			if err := stores[r.IntN(len(stores))].reopen(ctx); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+	return nowAndThen(func(ctx context.Context, r *rand.Rand) error {
+		return stores[r.IntN(len(stores))].reopen(ctx)
+	})
 }
 
 // The flood is more than the store lets wait.
@@ -132,20 +145,18 @@ const floodLen, floodTime = 4300, 20 * time.Millisecond
 
 // flood fills the queue of a store while one Update takes too long.
 func flood(d *door) func(context.Context, *rand.Rand) error {
-	return func(ctx context.Context, r *rand.Rand) error {
-		for pause(ctx, r) {
-			var all sync.WaitGroup
-			all.Go(func() {
-				_ = d.now().Update(ctx, func(*store.Tx) error {
-					time.Sleep(floodTime)
-					return nil
-				})
+	return nowAndThen(func(ctx context.Context, _ *rand.Rand) error {
+		var all sync.WaitGroup
+		all.Go(func() {
+			_ = d.now().Update(ctx, func(*store.Tx) error {
+				time.Sleep(floodTime)
+				return nil
 			})
-			for range floodLen {
-				all.Go(func() { _ = d.now().Update(ctx, func(*store.Tx) error { return nil }) })
-			}
-			all.Wait()
+		})
+		for range floodLen {
+			all.Go(func() { _ = d.now().Update(ctx, func(*store.Tx) error { return nil }) })
 		}
+		all.Wait()
 		return nil
-	}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -24,11 +25,12 @@ const (
 	clients      = 4 // of each village
 	acts         = 11
 	mostTries    = 3 // of one act
-	checkTimeout = time.Minute
+	checkTimeout = 20 * time.Second
 
 	hurry   = 3 * time.Millisecond   // the most patience of a client in a hurry
 	dawdle  = 200 * time.Microsecond // the most between two looks of one View
 	healing = 20 * time.Second       // until a database that failed must be back
+	readers = 16                     // no store has more connections
 	breath  = 2 * time.Millisecond   // after a failure
 )
 
@@ -60,12 +62,12 @@ func (t *tally) String() string {
 
 // A client does one act after the other.
 type client struct {
-	n               int
-	r               *rand.Rand
-	keeper          keeper
-	village         *village
-	start           time.Time
-	hurried, clumsy bool
+	n                       int
+	r                       *rand.Rand
+	keeper                  keeper
+	village                 *village
+	start                   time.Time
+	hurried, clumsy, herded bool
 
 	records []record
 	nothing map[string]int
@@ -73,8 +75,13 @@ type client struct {
 }
 
 func (c *client) run(ctx context.Context) {
-	for range acts {
-		a := c.village.draw(c.r)
+	for n := range acts {
+		var a act
+		if c.herded {
+			a = c.village.follow(c.r, n)
+		} else {
+			a = c.village.draw(c.r)
+		}
 		for range mostTries {
 			if !c.try(ctx, a) {
 				break
@@ -186,6 +193,26 @@ func judge(err error) (o outcome, why string) {
 	return 0, strange
 }
 
+// settled waits until a store writes again, and reads on all its connections.
+func settled(ctx context.Context, d *door) (err error) {
+	for end := time.Now().Add(healing); time.Now().Before(end); time.Sleep(breath) {
+		if err = d.Update(ctx, func(books) error { return nil }); err != nil {
+			continue
+		}
+		for range readers {
+			e := d.View(ctx, func(tx books) error {
+				_, err := tx.Account(ctx, 1)
+				return err
+			})
+			err = errors.Join(err, e)
+		}
+		if err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
 // heal waits until the database answers again.
 func (c *client) heal(ctx context.Context) {
 	for end := time.Now().Add(healing); time.Now().Before(end); time.Sleep(breath) {
@@ -207,6 +234,7 @@ type scene struct {
 	stores          []*door
 	keepers         []keeper // of the stores: clients take turns
 	hurried, clumsy bool
+	herded          bool                                          // clients do the same at once
 	fault           func(ctx context.Context, r *rand.Rand) error // runs beside the clients until ctx ends
 }
 
@@ -226,7 +254,7 @@ func (s scene) play(t *testing.T, count *tally) (wrong []string, unheard []error
 			n := len(all)
 			all = append(all, &client{
 				n: n, r: rand.New(rand.NewPCG(s.seed, uint64(n))), keeper: s.keepers[n%len(s.keepers)], village: village, start: start,
-				hurried: s.hurried, clumsy: s.clumsy, nothing: map[string]int{},
+				hurried: s.hurried, clumsy: s.clumsy, herded: s.herded, nothing: map[string]int{},
 			})
 		}
 	}
@@ -275,8 +303,8 @@ func (s scene) check(t *testing.T, part []*client, count *tally) []string {
 	t.Helper()
 	v := part[0].village
 	for _, d := range s.stores { // what is still on its way ends before whoever writes next
-		if err := d.Update(t.Context(), func(books) error { return nil }); err != nil {
-			t.Fatalf("after all faults have ended: %v", err)
+		if err := settled(t.Context(), d); err != nil {
+			t.Fatalf("history %d, after all faults have ended: %v", s.number, err)
 		}
 	}
 	last := &client{n: len(part) * villages, r: part[0].r, keeper: s.stores[0], village: v, start: part[0].start, nothing: count.nothing}
@@ -287,28 +315,32 @@ func (s scene) check(t *testing.T, part []*client, count *tally) []string {
 	for _, err := range last.faults {
 		t.Error(err)
 	}
-	never := s.recall(t, v)
-	var history []porcupine.Operation
-	for _, c := range append(part, last) {
-		for _, r := range c.records {
-			switch {
-			case r.answer.outcome == open && never(r.act):
-				count.open++
-				count.resolved++
-				continue
-			case r.answer.outcome == open:
-				count.open++
-			default:
-				count.calls++
-			}
-			if r.answer.outcome != done && r.answer.outcome != open {
-				count.refused++
-			}
-			history = append(history, porcupine.Operation{ClientId: r.client, Input: r.act, Output: r.answer, Call: r.call, Return: r.ret})
+	never, all := s.recall(t, v), records(append(part, last))
+	did := map[int]bool{} // by an attempt that was answered, so that no other did it
+	for _, r := range all {
+		if r.answer.outcome == done && !r.act.kind.reads() && r.act.kind != release {
+			did[r.act.mark()] = true
 		}
 	}
+	var history []porcupine.Operation
+	for _, r := range all {
+		switch {
+		case r.answer.outcome != open:
+			count.calls++
+			if r.answer.outcome != done {
+				count.refused++
+			}
+		case never(r.act), r.act.kind != release && did[r.act.mark()]:
+			count.open++
+			count.resolved++
+			continue
+		default:
+			count.open++
+		}
+		history = append(history, porcupine.Operation{ClientId: r.client, Input: r.act, Output: r.answer, Call: r.call, Return: r.ret})
+	}
 	began := time.Now()
-	verdict, info := porcupine.CheckOperationsVerbose(model(&v.at), history, checkTimeout)
+	verdict, info := porcupine.CheckOperationsVerbose(model(&v.end), history, checkTimeout)
 	count.slowest = max(count.slowest, time.Since(began))
 	if verdict == porcupine.Ok {
 		return nil
@@ -316,14 +348,23 @@ func (s scene) check(t *testing.T, part []*client, count *tally) []string {
 	return []string{fmt.Sprintf("history %d, village %s, seed %d: %s\n%s", s.number, v.name, s.seed, verdict, tell(history, info))}
 }
 
-// recall learns when each transaction was made, and returns what tells whether
-// an act of unknown fate has never happened: nothing is ever deleted, so that
-// what cannot be seen in the end was at no time.
+// records returns what all clients recorded.
+func records(all []*client) (records []record) {
+	for _, c := range all {
+		records = append(records, c.records...)
+	}
+	return records
+}
+
+// recall learns what became of each transaction, and returns what tells whether
+// an act of unknown fate did nothing, so that the checker need not try it at
+// every moment: what cannot be seen in the end was at no time.
 func (s scene) recall(t *testing.T, v *village) (never func(act) bool) {
 	t.Helper()
 	placed, left := [maxNumbers]bool{}, [maxNumbers]bool{}
+	numbers := map[ledger.TransactionID]int{}
 	err := s.stores[0].now().View(t.Context(), func(tx *store.Tx) error {
-		for n := range v.at {
+		for n := range v.end.at {
 			found, err := tx.TransactionByRef(t.Context(), v.key(n))
 			if errors.Is(err, store.ErrNotFound) {
 				continue
@@ -331,7 +372,7 @@ func (s scene) recall(t *testing.T, v *village) (never func(act) bool) {
 			if err != nil {
 				return err
 			}
-			v.at[n] = found.At.UnixMicro()
+			v.end.at[n], numbers[found.ID] = found.At.UnixMicro(), n
 		}
 		for n := range v.numbers {
 			holds, err := tx.HoldsFor(t.Context(), v.mark(n))
@@ -346,16 +387,17 @@ func (s scene) recall(t *testing.T, v *village) (never func(act) bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for n, id := range slices.Sorted(maps.Keys(numbers)) {
+		v.end.rank[numbers[id]] = n + 1
+	}
 	return func(a act) bool {
 		switch a.kind {
 		case place:
 			return !placed[a.number]
 		case release:
 			return left[a.hold]
-		case reverse:
-			return v.at[reversal(a.target)] == 0
 		}
-		return v.at[a.number] == 0
+		return v.end.rank[a.mark()] == 0
 	}
 }
 

@@ -18,6 +18,13 @@ const (
 	unheard    = 255
 )
 
+// A journal is what is known of the transactions of a village in the end: nothing
+// is ever deleted.
+type journal struct {
+	at   [2 * maxNumbers]int64 // when each was made, in microseconds
+	rank [2 * maxNumbers]int   // which it is, from 1, by the numbers that they were given; 0: it never was
+}
+
 // A kind is what a client does.
 type kind int
 
@@ -51,6 +58,14 @@ type act struct {
 	limit    int           // of a statement
 	at       int64         // of past, in microseconds
 	dawdle   time.Duration // between two looks of one View
+}
+
+// mark is the number of the transaction that an act makes.
+func (a act) mark() int {
+	if a.kind == reverse {
+		return reversal(a.target)
+	}
+	return a.number
 }
 
 func (a act) String() string {
@@ -104,6 +119,7 @@ type state struct {
 	balance, held [accounts]int64
 	moves         [accounts]string // of each account, the oldest first
 	used          [2 * maxNumbers]bool
+	posted        int // how many
 	placed        [maxNumbers]bool
 	left          [maxNumbers]int64
 }
@@ -137,6 +153,7 @@ func (s *state) spendable(account int) int64 {
 
 func (s *state) post(number, from, to int, amount int64) {
 	s.used[number] = true
+	s.posted++
 	s.balance[from] -= amount
 	s.balance[to] += amount
 	s.moves[from] += move(number, -amount, s.balance[from])
@@ -191,9 +208,8 @@ func (s *state) do(a act) outcome {
 	return done
 }
 
-// shows reports whether a reader may be told this now. at says when each
-// transaction was made.
-func (s *state) shows(a act, told answer, at *[2 * maxNumbers]int64) bool {
+// shows reports whether a reader may be told this now.
+func (s *state) shows(a act, told answer, end *journal) bool {
 	switch a.kind {
 	case balances:
 		return told.balance == s.balance && told.held == s.held
@@ -202,17 +218,17 @@ func (s *state) shows(a act, told answer, at *[2 * maxNumbers]int64) bool {
 		return told.balance[a.from] == s.balance[a.from] && told.held[a.from] == s.held[a.from] &&
 			told.moves == moves[max(0, len(moves)-a.limit*moveLen):]
 	case past:
-		return told.balance[a.from] == s.balanceAt(a.from, a.at, at)
+		return told.balance[a.from] == s.balanceAt(a.from, a.at, end)
 	case holding:
 		return told.left == s.left[a.hold]
 	}
 	return true
 }
 
-func (s *state) balanceAt(account int, moment int64, at *[2 * maxNumbers]int64) int64 {
+func (s *state) balanceAt(account int, moment int64, end *journal) int64 {
 	moves := s.moves[account]
 	for n := len(moves) - moveLen; n >= 0; n -= moveLen {
-		if at[moves[n]] <= moment {
+		if end.at[moves[n]] <= moment {
 			return int64(int32(binary.BigEndian.Uint32([]byte(moves[n+5 : n+moveLen]))))
 		}
 	}
@@ -220,18 +236,23 @@ func (s *state) balanceAt(account int, moment int64, at *[2 * maxNumbers]int64) 
 	return first.balance[account]
 }
 
-// model is the bank that does one thing after the other. A call whose answer is
-// an outage is open to the end of the history: it may have happened at any time
-// since, or, after everything else, as good as never.
-func model(at *[2 * maxNumbers]int64) porcupine.Model {
+// model is the bank that does one thing after the other, in the order in which
+// its journal has them. A call whose answer is an outage is open to the end of
+// the history: it may have happened at any time since, or, after everything
+// else, as good as never.
+func model(end *journal) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return begin() },
 		Step: func(before, input, output any) (bool, any) {
 			s, a, told := before.(state), input.(act), output.(answer)
 			if a.kind.reads() {
-				return s.shows(a, told, at), s
+				return s.shows(a, told, end), s
 			}
+			posted := s.posted
 			got := s.do(a)
+			if s.posted > posted && end.rank[a.mark()] != s.posted {
+				return false, s
+			}
 			return told.outcome == open || told.outcome == got, s
 		},
 		DescribeOperation: func(input, output any) string { return describe(input.(act), output.(answer)) },

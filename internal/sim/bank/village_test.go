@@ -41,10 +41,11 @@ type village struct {
 	currency money.Currency
 	id       [accounts]ledger.AccountID
 	opened   time.Time
-	at       [2 * maxNumbers]int64 // when each transaction was made, known in the end
+	end      journal
 
 	mu      sync.Mutex
 	numbers int
+	herd    []act
 	posted  []act // transfers that were asked for
 	held    []act // places that were answered
 	holdID  [maxNumbers]ledger.HoldID
@@ -89,21 +90,35 @@ func (v *village) mark(number int) ledger.TransactionID {
 	return ledger.TransactionID(int64(v.id[0])*1_000_000 + int64(number) + 1)
 }
 
-// draw invents the next act.
+// follow returns the n-th act of a herd, whose members all do the same at once.
+func (v *village) follow(r *rand.Rand, n int) act {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if n == len(v.herd) {
+		v.herd = append(v.herd, v.invent(r))
+	}
+	return v.herd[n]
+}
+
+// draw invents the next act of a client.
 func (v *village) draw(r *rand.Rand) act {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	return v.invent(r)
+}
+
+func (v *village) invent(r *rand.Rand) act {
 	a := act{from: r.IntN(accounts), amount: 1 + r.Int64N(opening*2/3), limit: 1 + r.IntN(8)}
 	a.to = (a.from + 1 + r.IntN(accounts-1)) % accounts
 	switch dice := r.IntN(100); {
 	case dice < 35:
 		a.kind = transfer
-	case dice < 40 && len(v.posted) > 0: // somebody's act once more, by whoever
-		return v.posted[r.IntN(len(v.posted))]
-	case dice < 50 && len(v.posted) > 0:
+	case dice < 45 && len(v.posted) > 0: // somebody's act once more, by whoever, often while it is under way
+		return v.posted[max(0, len(v.posted)-1-r.IntN(1+r.IntN(maxNumbers)))]
+	case dice < 53 && len(v.posted) > 0:
 		t := v.posted[r.IntN(len(v.posted))]
 		return act{kind: reverse, target: t.number, from: t.to, to: t.from, amount: t.amount}
-	case dice < 60:
+	case dice < 62:
 		a.kind, a.from = place, 1+r.IntN(accounts-1)
 	case dice < 75 && len(v.held) > 0:
 		h := v.held[r.IntN(len(v.held))]
@@ -203,7 +218,13 @@ func (v *village) do(ctx context.Context, tx books, a act) (r result, err error)
 	return v.read(ctx, tx, a)
 }
 
+// place places a hold once: one that is known may be over, and one that is not
+// known cannot be.
 func (v *village) place(ctx context.Context, tx books, a act) (r result, err error) {
+	if r.hold = v.holdOf(a.number); r.hold != 0 {
+		r.outcome = already
+		return r, nil
+	}
 	before, err := tx.HoldsFor(ctx, v.mark(a.number))
 	if err != nil {
 		return r, err
