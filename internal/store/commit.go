@@ -112,6 +112,7 @@ func (db *DB) ask(r *request) error {
 	select {
 	case db.queue <- r:
 	default:
+		db.counter.observeBusy()
 		return ErrBusy
 	}
 	select {
@@ -151,11 +152,12 @@ func (db *DB) write() {
 // commit runs first and all that wait behind it in one transaction of the
 // database, and lets them go once it is on disk.
 func (db *DB) commit(first *request) {
-	ctx := context.Background()
+	ctx, began := context.Background(), time.Now()
 	batch, err := db.attempt(ctx, []*request{first})
 	for n := 0; again(err) && n < maxAgain; n++ {
 		batch, err = db.attempt(ctx, batch)
 	}
+	db.counter.observeCommit(len(batch), time.Since(began), err)
 	if err != nil {
 		slog.Error("commit failed", "updates", len(batch), "error", err)
 	}

@@ -173,6 +173,9 @@ func TestAFullQueueIsBusy(t *testing.T) {
 		if busy.Load() == 0 || done.Load() == 0 || busy.Load()+done.Load() != more {
 			t.Errorf("%d were busy and %d done of %d", busy.Load(), done.Load(), more)
 		}
+		if n := db.Stats().Busy; n != uint64(busy.Load()) {
+			t.Errorf("%d were busy, %d are counted", busy.Load(), n)
+		}
 		if err := <-first; err != nil {
 			t.Error(err)
 		}

@@ -62,6 +62,9 @@ type DB struct {
 	done    chan struct{}
 	closed  func() error
 
+	counter *counter
+	watch   *stopwatch
+
 	topicMu sync.Mutex
 	topics  map[Topic][]chan struct{} // held by topicMu
 }
@@ -81,8 +84,9 @@ func openWith(ctx context.Context, where string, keys *keyring) (db *DB, err err
 	db = &DB{
 		keys: keys, looks: map[string]look{},
 		queue: make(chan *request, queueLen), closing: make(chan struct{}), done: make(chan struct{}),
-		topics: map[Topic][]chan struct{}{},
+		topics: map[Topic][]chan struct{}{}, counter: newCounter(),
 	}
+	db.watch = newStopwatch(db.counter)
 	db.closed = sync.OnceValue(db.stop)
 	name := "the database"
 	if IsURL(where) {
@@ -94,6 +98,7 @@ func openWith(ctx context.Context, where string, keys *keyring) (db *DB, err err
 	if err != nil {
 		return nil, err
 	}
+	db.engine = timedEngine{db.engine, db.watch}
 	if err := db.open(ctx, name); err != nil {
 		return nil, errors.Join(err, db.closeAll())
 	}
