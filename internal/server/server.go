@@ -166,6 +166,9 @@ func (s *Server) stopped(ctx context.Context) error {
 	})
 }
 
+// Duties returns which of the duties that only one server has are ours, by name.
+func (s *Server) Duties() map[string]bool { return s.roster.Held() }
+
 // Close closes the database. Run must have returned.
 func (s *Server) Close() error { return s.DB.Close() }
 
