@@ -22,7 +22,7 @@ import (
 const soon = 9 * time.Minute
 
 // usualRuns is how often chance is tried where time is short.
-const usualRuns = 20
+const usualRuns = 10
 
 // A post is one server of several.
 type post struct {
