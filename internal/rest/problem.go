@@ -55,7 +55,7 @@ var (
 	problemKeyForm      = problemOf(http.StatusBadRequest, "idempotency_key_form", "a key of a transfer is from 1 to 128 printable characters of ASCII, without spaces")
 	problemNoTransfer   = problemOf(http.StatusNotFound, "transfer_not_found", "there is no such transfer")
 	problemNoAccount    = problemOf(http.StatusNotFound, "account_not_found", "there is no such account")
-	problemClosing      = problemOf(http.StatusServiceUnavailable, "closing", "the server is closing: ask again in a moment")
+	problemUnavailable  = problemOf(http.StatusServiceUnavailable, "unavailable", "nothing was done, for the server is closing or its books are away: ask again")
 	problemOutcome      = problemOf(http.StatusServiceUnavailable, "outcome_unknown", "it may have been done or not: ask again with the same key")
 	problemInternal     = problemOf(http.StatusInternalServerError, "internal", "something went wrong here: ask again with the same key")
 )
@@ -78,9 +78,10 @@ var known = []struct {
 	{money.ErrOverflow, problemOf(http.StatusUnprocessableEntity, "overflow", "the account cannot hold so much")},
 	{payment.ErrPaused, problemOf(http.StatusServiceUnavailable, "payments_paused", "an administrator has stopped all payments")},
 	{store.ErrBusy, problemOf(http.StatusServiceUnavailable, "busy", "too much is asked at once: ask again in a moment")},
-	{store.ErrClosed, problemClosing},
-	{context.Canceled, problemClosing}, // before anything had begun
-	{context.DeadlineExceeded, problemClosing},
+	{store.ErrClosed, problemUnavailable},
+	{store.ErrMoved, problemUnavailable},
+	{context.Canceled, problemUnavailable}, // before anything had begun
+	{context.DeadlineExceeded, problemUnavailable},
 }
 
 // retryAfter is what is said to whoever may ask again, in seconds.
@@ -114,6 +115,9 @@ func problemFor(ctx context.Context, err error) *problem {
 // refuse answers with what is wrong.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemFor(r.Context(), err)
+	if p == problemOutcome && r.Method != http.MethodPost {
+		p = problemUnavailable
+	}
 	switch p.Status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="maillon"`)

@@ -199,7 +199,7 @@ func TestWhoIsCutOffIsNotAnsweredWell(t *testing.T) {
 	r.Header = headers(d, "till", "order-1")
 	answer := httptest.NewRecorder()
 	d.api.ServeHTTP(answer, r)
-	if answer.Code != http.StatusServiceUnavailable || !strings.Contains(answer.Body.String(), `"closing"`) {
+	if answer.Code != http.StatusServiceUnavailable || !strings.Contains(answer.Body.String(), `"unavailable"`) {
 		t.Errorf("answered %d %s", answer.Code, answer.Body)
 	}
 	if got := balances(d); got["acc_2"] != funds {
