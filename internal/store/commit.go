@@ -163,7 +163,7 @@ func (db *DB) commit(first *request) {
 	}
 	touched, erased := map[Topic]bool{}, false
 	for _, r := range batch {
-		if err != nil && r.err == nil {
+		if err != nil && (r.err == nil || r.tx != nil) { // a refusal may be about what was lost
 			r.err = fmt.Errorf("commit: %w", err)
 		}
 		if r.err == nil && r.tx != nil {
@@ -275,7 +275,9 @@ func (db *DB) stay(ctx context.Context) error {
 }
 
 // unknow forgets what the writer remembers of the database.
-func (db *DB) unknow() { db.accounts, db.owned, db.behind.ids, db.moved = nil, nil, nil, false }
+func (db *DB) unknow() {
+	db.accounts, db.owned, db.behind.ids, db.behind.known, db.moved = nil, nil, nil, Standings{}, false
+}
 
 // next returns the next request that waits, nil if none does or a batch of n
 // has no room.

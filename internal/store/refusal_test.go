@@ -17,7 +17,6 @@ import (
 // that it was posted already. If the commit is then lost, so is the payment,
 // and the second must not believe that it was made.
 func TestARefusalIsNotAboutWhatWasLost(t *testing.T) {
-	t.Skip("commit gives a caller its own error though the batch that it read was lost: give it the batch's, `r.err == nil || r.tx != nil`")
 	where := pgtest.New(t)
 	db := openFile(t, where)
 	v := settle(t, db)

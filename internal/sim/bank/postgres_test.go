@@ -13,10 +13,6 @@ import (
 	"maillon/internal/store/pgtest"
 )
 
-// refusalsAreLost keeps herds away as long as store's
-// TestARefusalIsNotAboutWhatWasLost is skipped: they find it in a few histories.
-const refusalsAreLost = true
-
 // slowCommit makes a COMMIT take long enough to be met in its middle.
 const slowCommit = 5 * time.Millisecond
 
@@ -50,7 +46,6 @@ func TestADatabaseServerIsOneBank(t *testing.T) {
 		}
 		s := newScene(n, stores)
 		s.fault = c.fault(n, stores)
-		s.herded = s.herded && !refusalsAreLost
 		s.finish(t, count)
 	}
 	t.Log(count)
