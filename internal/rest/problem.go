@@ -80,8 +80,6 @@ var known = []struct {
 	{store.ErrBusy, problemOf(http.StatusServiceUnavailable, "busy", "too much is asked at once: ask again in a moment")},
 	{store.ErrClosed, problemUnavailable},
 	{store.ErrMoved, problemUnavailable},
-	{context.Canceled, problemUnavailable}, // before anything had begun
-	{context.DeadlineExceeded, problemUnavailable},
 }
 
 // retryAfter is what is said to whoever may ask again, in seconds.
@@ -103,7 +101,10 @@ func problemFor(ctx context.Context, err error) *problem {
 		}
 		return &p
 	}
-	if store.IsOutage(err) {
+	switch {
+	case err == ctx.Err(): //nolint:errorlint // as it is, it comes before anything has begun; what a commit wraps does not
+		return problemUnavailable
+	case store.IsOutage(err):
 		return problemOutcome
 	}
 	p := *problemInternal

@@ -81,16 +81,25 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, all endpoints) 
 		h.refuse(w, r, problemMethod)
 		return
 	}
-	who, err := h.door.Enter(r.Context(), bearer(r))
-	if err == nil && !who.May(scope) {
-		err = problemScope.because("this needs the scope " + string(scope))
-	}
+	who, err := h.enter(r, scope)
 	if err == nil {
 		err = do(w, r, who)
 	}
 	if err != nil {
 		h.refuse(w, r, err)
 	}
+}
+
+// enter returns the key of who asks, if it has a scope.
+func (h *Handler) enter(r *http.Request, scope auth.Scope) (*auth.Key, error) {
+	who, err := h.door.Enter(r.Context(), bearer(r))
+	switch {
+	case err == nil && !who.May(scope):
+		return nil, problemScope.because("this needs the scope " + string(scope))
+	case err != nil && (r.Context().Err() != nil || store.IsOutage(err)):
+		return nil, problemUnavailable // whatever was asked, it has not begun
+	}
+	return who, err
 }
 
 func (e endpoints) allow() string {

@@ -106,7 +106,7 @@ func (b *behind) clear() {
 		b.rows[s] = b.rows[s][:0]
 	}
 	b.written = [sheets]int{}
-	b.keys, b.known = nil, Standings{}
+	b.keys = nil
 	maps.DeleteFunc(b.ids, func(table string, _ int64) bool { return !slices.Contains(numberedOfRecord, table) })
 }
 

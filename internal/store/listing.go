@@ -50,8 +50,8 @@ func (db *DB) expectStandings(ctx context.Context, ids []ledger.AccountID) error
 	if len(ids) == 0 {
 		return nil
 	}
-	if db.behind.known.Of == nil {
-		db.behind.known.Of = make(map[ledger.AccountID]Standing, len(ids))
+	if db.behind.known.Of == nil || len(db.behind.known.Of) >= maxAccounts {
+		db.behind.known = Standings{Of: make(map[ledger.AccountID]Standing, len(ids))}
 	}
 	return db.behind.known.read(ctx, db.writer, ids, func(a ledger.Account) {
 		if _, ok := db.accounts[a.ID]; !ok { // what is known may be newer
