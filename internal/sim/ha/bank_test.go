@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,17 +19,18 @@ import (
 )
 
 const (
-	accounts  = 20
-	funds     = 1_000_000_000_000 // what each begins with; nobody pays as much
-	prefix    = "ha:"             // of the keys of transfers
-	writers   = 8                 // beside each server
-	thinking  = 50 * time.Millisecond
-	tryAgain  = 50 * time.Millisecond
-	atOnce    = 1000 // transactions in one look at the books
-	maxFaults = 20   // that are told
+	accounts   = 20
+	firstOwner = 1_000_000         // of their accounts; nobody else is near
+	funds      = 1_000_000_000_000 // what each begins with; nobody pays as much
+	prefix     = "ha:"             // of the keys of transfers
+	writers    = 8                 // beside each server
+	thinking   = 50 * time.Millisecond
+	tryAgain   = 50 * time.Millisecond
+	atOnce     = 1000 // transactions in one look at the books
+	maxFaults  = 20   // that are told
 )
 
-var maillon = money.Currency{Code: "MAILLON", Decimals: 2}
+var maillon = money.Currency{Code: "MAILLON"}
 
 // A transfer is what one member asks for, however often.
 type transfer struct {
@@ -60,14 +60,13 @@ func newBank() *bank {
 
 // open opens the accounts.
 func (b *bank) open(ctx context.Context, db *store.DB) error {
-	b.accounts = nil
 	return db.Update(ctx, func(tx *store.Tx) error {
 		emission, err := tx.SystemAccount(ctx, store.Emission, maillon)
 		if err != nil {
 			return err
 		}
 		for m := range accounts {
-			a, err := tx.AccountOf(ctx, member.ID(m+1), maillon)
+			a, err := tx.AccountOf(ctx, member.ID(firstOwner+m), maillon)
 			if err != nil {
 				return err
 			}
@@ -88,31 +87,44 @@ func post(ctx context.Context, tx *store.Tx, key string, from, to ledger.Account
 	return ledger.Post(ctx, tx, &ledger.Transaction{Key: key, Kind: ledger.Payment, At: tx.Now(), Postings: postings})
 }
 
-// pay does one transfer until it is done, or ctx ends: then nobody knows. Each
-// attempt has the same key, and is made where way says.
-func (b *bank) pay(ctx context.Context, key string, t transfer, way func() *store.DB) {
+// insist asks for one thing until it is done: each attempt is the same, made
+// wherever there is somebody. Beyond settleLimit after ctx ends it stays open.
+func (b *bank) insist(ctx context.Context, key string, t transfer, attempt func(try int) error) {
 	b.mu.Lock()
 	b.asked[key] = t
 	b.mu.Unlock()
-	for tries := 0; ctx.Err() == nil; tries++ {
-		err := way().Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-			return post(ctx, tx, key, b.accounts[t.from], b.accounts[t.to], t.amount)
-		})
+	var end time.Time
+	for try := 0; ; try++ {
+		err := attempt(try)
 		switch {
 		case err == nil:
 			b.ack(key, false)
 			return
-		case errors.Is(err, ledger.ErrDuplicate) && tries > 0:
+		case errors.Is(err, ledger.ErrDuplicate) && try > 0:
 			// To say so, the server had to commit that it holds the turn, which
 			// waits for the second machine like all that was committed before.
 			b.ack(key, true)
 			return
-		case !store.IsOutage(err) && !errors.Is(err, context.Canceled):
-			b.fault("transfer %s: %v", key, err)
+		case !store.IsOutage(err):
+			b.fault("%s: %v", key, err)
+			return
+		case ctx.Err() != nil && end.IsZero():
+			end = time.Now().Add(settleLimit)
+		case ctx.Err() != nil && time.Now().After(end):
 			return
 		}
 		time.Sleep(tryAgain)
 	}
+}
+
+// pay does one transfer, where way says.
+func (b *bank) pay(ctx context.Context, key string, t transfer, way func() *store.DB) {
+	always := context.WithoutCancel(ctx)
+	b.insist(ctx, key, t, func(int) error {
+		return way().Update(always, func(tx *store.Tx) error {
+			return post(always, tx, key, b.accounts[t.from], b.accounts[t.to], t.amount)
+		})
+	})
 }
 
 func (b *bank) ack(key string, again bool) {
@@ -120,7 +132,10 @@ func (b *bank) ack(key string, again bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.acked, b.known[key] = append(b.acked, key), true
-	b.gap, b.last = max(b.gap, now.Sub(b.last)), now
+	if !b.last.IsZero() {
+		b.gap = max(b.gap, now.Sub(b.last))
+	}
+	b.last = now
 	if again {
 		b.again++
 	}
@@ -164,6 +179,9 @@ func (b *bank) begin() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.gap = 0
+	if b.last.IsZero() {
+		b.last = time.Now()
+	}
 }
 
 // pause returns the longest time since begin in which nothing was done.
@@ -171,33 +189,6 @@ func (b *bank) pause() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return max(b.gap, time.Since(b.last))
-}
-
-// settle asks for what nobody knows of, so that all is known.
-func (b *bank) settle(ctx context.Context, way func() *store.DB) {
-	b.mu.Lock()
-	open := maps.Clone(b.asked)
-	for key := range b.known {
-		delete(open, key)
-	}
-	b.mu.Unlock()
-	for _, key := range slices.Sorted(maps.Keys(open)) {
-		b.retry(ctx, key, open[key], way)
-	}
-}
-
-// retry is pay for a transfer that was asked for before.
-func (b *bank) retry(ctx context.Context, key string, t transfer, way func() *store.DB) {
-	for ctx.Err() == nil {
-		err := way().Update(ctx, func(tx *store.Tx) error {
-			return post(ctx, tx, key, b.accounts[t.from], b.accounts[t.to], t.amount)
-		})
-		if err == nil || errors.Is(err, ledger.ErrDuplicate) {
-			b.ack(key, err != nil)
-			return
-		}
-		time.Sleep(tryAgain)
-	}
 }
 
 // A finding is what the books say of the bank.
@@ -230,7 +221,7 @@ func (b *bank) proof(ctx context.Context, read books) (f finding, err error) {
 	f.acked = len(acked)
 	seen := map[string]int{}
 	sum, err := read(ctx, func(key string, p []ledger.Posting) {
-		if strings.HasPrefix(key, prefix) {
+		if key = b.named(key, p); key != "" {
 			seen[key]++
 			b.compare(key, p, seen[key], &f)
 		}
@@ -249,6 +240,23 @@ func (b *bank) proof(ctx context.Context, read books) (f finding, err error) {
 	}
 	f.open = len(seen)
 	return f, nil
+}
+
+// named returns what customers call a transaction: those that SMS brought have
+// keys of the server's own, and no two the same amount. What came from emission
+// nobody asked for.
+func (b *bank) named(key string, p []ledger.Posting) string {
+	if strings.HasPrefix(key, prefix) {
+		return key
+	}
+	amount := int64(0)
+	for _, p := range p {
+		if !slices.Contains(b.accounts, p.Account) {
+			return ""
+		}
+		amount = max(amount, p.Amount.Minor())
+	}
+	return smsKey(amount)
 }
 
 func (b *bank) compare(key string, p []ledger.Posting, times int, f *finding) {

@@ -29,6 +29,7 @@ const (
 	superuser    = "postgres"
 	database     = "maillon"
 	healthyLimit = 90 * time.Second // from a fault, or from nothing, to health
+	steady       = 2 * time.Second  // that health must last
 	pollEvery    = 100 * time.Millisecond
 	askLimit     = 2 * time.Second // for one answer of a node
 	electLimit   = 20 * time.Second
@@ -498,13 +499,20 @@ func (c *cluster) leader(ctx context.Context) (int, error) {
 }
 
 // healthy waits until one node leads and both others follow, one of them
-// synchronously.
+// synchronously, and stay so for a moment: after the loss of etcd a leader may
+// still find that its lease has ended.
 func (c *cluster) healthy(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healthyLimit)
 	defer cancel()
+	var since time.Time
 	for {
 		err := c.health(ctx)
-		if err == nil {
+		switch {
+		case err != nil:
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		case time.Since(since) > steady:
 			return nil
 		}
 		select {

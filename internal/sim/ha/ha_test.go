@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 
 	"maillon/internal/ledger"
 	"maillon/internal/money"
+	"maillon/internal/server"
 	"maillon/internal/store"
 )
 
@@ -29,7 +31,9 @@ const (
 	verifyEvery       = 5                      // rounds between two whole verifications
 	before            = time.Second            // between health and the next fault
 	hurried           = 500 * time.Millisecond // before the fault, and after
-	settleLimit       = 3 * time.Minute
+	settleLimit       = 2 * time.Minute        // for all that is open at the end
+	finishLimit       = 5 * time.Minute
+	proofTries        = 10
 )
 
 // insider begins the name of who stays beside a leader that is cut off.
@@ -57,7 +61,8 @@ func rounds(t *testing.T) int {
 type run struct {
 	cluster    *cluster
 	bank       *bank
-	servers    []*store.DB
+	servers    []*server.Server
+	village    *village
 	partitions int
 	insiders   int
 	apart      int // acknowledged beside a leader since it was cut off
@@ -82,18 +87,40 @@ func begin(t *testing.T, lossy bool) *run {
 		}
 	})
 	for k := range servers {
-		db, err := store.Open(t.Context(), r.cluster.url(k), secret)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.servers = append(r.servers, db)
-		t.Cleanup(func() { _ = db.Close() })
+		r.serve(t, k)
 	}
-	if err := r.bank.open(t.Context(), r.servers[0]); err != nil {
+	if err := r.bank.open(t.Context(), r.servers[0].DB); err != nil {
+		t.Fatal(err)
+	}
+	if r.village, err = settle(t.Context(), r.bank, r.servers); err != nil {
 		t.Fatal(err)
 	}
 	r.load(t)
 	return r
+}
+
+// serve lets a server work until the test ends; whatever becomes of the
+// database, it must not end before.
+func (r *run) serve(t *testing.T, k int) {
+	t.Helper()
+	s, err := openServer(t.Context(), r.cluster.url(k))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.servers = append(r.servers, s)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if err := s.Run(ctx); ctx.Err() == nil {
+			r.bank.fault("server %d has ended: %v", k+1, err)
+		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-over
+		_ = s.Close()
+	})
 }
 
 // url is how a server calls the cluster: whichever node may be written to,
@@ -109,10 +136,13 @@ func (c *cluster) url(first int) string {
 func (r *run) load(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var all sync.WaitGroup
-	for s, db := range r.servers {
+	for k, s := range r.servers {
 		for w := range writers {
-			all.Go(func() { r.bank.customer(ctx, fmt.Sprintf("server%d:%d", s+1, w), func() *store.DB { return db }) })
+			all.Go(func() { r.bank.customer(ctx, fmt.Sprintf("server%d:%d", k+1, w), func() *store.DB { return s.DB }) })
 		}
+	}
+	for m := range villagers {
+		all.Go(func() { r.village.member(ctx, m) })
 	}
 	r.stop = sync.OnceFunc(func() {
 		cancel()
@@ -133,12 +163,21 @@ func (r *run) beside(ctx context.Context, k int) (leave func(), err error) {
 	inner, cancel := context.WithCancel(ctx)
 	var done sync.WaitGroup
 	name := fmt.Sprintf("%s%d", insider, r.insiders)
-	done.Go(func() { r.bank.customer(inner, name, func() *store.DB { return db }) })
+	var left atomic.Bool
+	done.Go(func() {
+		r.bank.customer(inner, name, func() *store.DB {
+			if left.Load() {
+				return r.servers[0].DB
+			}
+			return db
+		})
+	})
 	// Before it is cut off, it pays like all others.
-	for end := time.Now().Add(before); r.bank.told(name) == 0 && time.Now().Before(end); {
+	for end := time.Now().Add(hurried); r.bank.told(name) == 0 && time.Now().Before(end); {
 		time.Sleep(thinking)
 	}
 	return func() {
+		left.Store(true)
 		cancel()
 		done.Wait()
 		_ = db.Close()
@@ -182,8 +221,19 @@ func (c *cluster) ofNode(k int) books {
 }
 
 // proof compares the leader's books with what the customers know. If verify,
-// maillon proves the rest by the journal.
-func (r *run) proof(ctx context.Context, verify bool) (finding, error) {
+// maillon proves the rest by the journal. Should the leader change meanwhile,
+// the next is asked.
+func (r *run) proof(ctx context.Context, verify bool) (f finding, err error) {
+	for range proofTries {
+		if f, err = r.look(ctx, verify); err == nil {
+			return f, nil
+		}
+		time.Sleep(time.Second)
+	}
+	return f, err
+}
+
+func (r *run) look(ctx context.Context, verify bool) (finding, error) {
 	k, err := r.cluster.leader(ctx)
 	if err != nil {
 		return finding{}, err
@@ -231,7 +281,6 @@ func TestNothingIsLostWhenTheLeaderIs(t *testing.T) {
 // round strikes once, waits for health, and proves.
 func (r *run) round(t *testing.T, f fault, round int, verify bool) time.Duration {
 	t.Helper()
-	time.Sleep(before)
 	r.bank.hurry.Store(true) // so that much is on its way
 	time.Sleep(hurried)
 	time.AfterFunc(hurried, func() { r.bank.hurry.Store(false) })
@@ -289,10 +338,12 @@ func (c *cluster) alike(ctx context.Context) error {
 func (r *run) finish(t *testing.T) {
 	t.Helper()
 	r.stop()
-	ctx, cancel := context.WithTimeout(t.Context(), settleLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), finishLimit)
 	defer cancel()
-	r.bank.settle(ctx, func() *store.DB { return r.servers[0] })
 	found, err := r.proof(ctx, true)
+	if err == nil {
+		err = r.village.told(ctx, &found)
+	}
 	for _, fault := range found.faults {
 		t.Error(fault)
 	}
@@ -315,6 +366,7 @@ func (r *run) finish(t *testing.T) {
 	if found.acked == 0 {
 		t.Error("there was no load: nothing is proven")
 	}
+	t.Logf("%d payments by SMS, %d SMS about them", r.bank.told(bySMS), r.village.written)
 	t.Logf("%d acknowledged beside a leader cut off", r.apart)
 	t.Logf("at the end %d acknowledged, %d of them by asking again; %d lost, %d doubled", found.acked, r.bank.again, found.lost, found.doubled)
 }
@@ -325,7 +377,7 @@ func (r *run) finish(t *testing.T) {
 func TestAClusterThatDoesNotWaitIsNoticed(t *testing.T) {
 	rounds(t)
 	r := begin(t, true)
-	time.Sleep(before)
+	time.Sleep(hurried)
 	if err := r.partition(t.Context()); err != nil {
 		t.Fatal(err)
 	}
