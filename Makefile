@@ -49,6 +49,8 @@ twilio:
 # static program runs where there is nothing else; in a module of its own.
 packaging:
 	cd packaging/kubernetes/kubetest && MAILLON_REAL=1 go test -count=1 -timeout 10m ./...
+	promtool check rules packaging/prometheus/maillon.rules.yml
+	promtool test rules packaging/prometheus/maillon.rules.test.yml
 
 # Every fuzz target there is, each for a moment: a number of inputs, for a run
 # that ends by the clock now and then fails with "context deadline exceeded",
