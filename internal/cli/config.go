@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,6 +39,8 @@ type Config struct {
 	Gateways       []GatewayConfig // by name
 	Administrators []AdministratorConfig
 	Database       DatabaseConfig
+	Metrics        string        // where Prometheus may ask; "" nowhere
+	SlowQuery      time.Duration // from when on a statement is told; 0 is the default, less: never
 }
 
 // A GatewayConfig is one [gateway.NAME]. Which fields a kind needs was checked;
@@ -205,11 +208,7 @@ func (r *configReader) read(text string) {
 	for _, key := range slices.Sorted(maps.Keys(tree)) {
 		switch value := tree[key].(type) {
 		case string:
-			if key == "languages" {
-				r.config.Languages = r.path(value)
-				continue
-			}
-			r.unknown(key)
+			r.top(key, value)
 		case map[string]any:
 			if key == "settings" {
 				continue // before the rest: the unit says how a ceiling is read
@@ -231,8 +230,34 @@ func (r *configReader) read(text string) {
 	r.administrators(tree)
 }
 
+// top reads a text that stands before all tables.
+func (r *configReader) top(key, value string) {
+	switch key {
+	case "languages":
+		r.config.Languages = r.path(value)
+	case "metrics":
+		if _, _, err := net.SplitHostPort(value); err != nil {
+			r.fault(key, "HOST:PORT is expected, such as 127.0.0.1:9464")
+		}
+		r.config.Metrics = value
+	case "slow_query":
+		if value == "off" {
+			r.config.SlowQuery = -1
+			return
+		}
+		d, err := time.ParseDuration(value)
+		if err != nil || d <= 0 {
+			r.fault(key, `a time such as 200ms or 1s, or "off" is expected`)
+			return
+		}
+		r.config.SlowQuery = d
+	default:
+		r.unknown(key)
+	}
+}
+
 func (r *configReader) unknown(key string) {
-	r.fault(key, "unknown; at the top there are languages, [settings], [database], [[unit]], [gateway.NAME] and [administrator.NAME]")
+	r.fault(key, "unknown; at the top there are languages, metrics, slow_query, [settings], [database], [[unit]], [gateway.NAME] and [administrator.NAME]")
 }
 
 func (r *configReader) syntax(err error) {

@@ -18,7 +18,6 @@ import (
 	"maillon/internal/rest"
 	"maillon/internal/server"
 	"maillon/internal/sim"
-	"maillon/internal/store"
 )
 
 // Bounds of the HTTP server. Streams of the page of phones end by themselves.
@@ -29,20 +28,19 @@ const (
 	idleTime   = 2 * time.Minute
 	maxHeader  = 16 << 10
 	closeTime  = 5 * time.Second // for requests at the end
-	healthTime = 3 * time.Second
 	maxConns   = 512
-	readyTime  = 2 * time.Second // for the phones to be up
+	maxDrain   = 30 * time.Second // systemd and Kubernetes kill after 45 seconds
+	readyTime  = 2 * time.Second  // for the phones to be up
 	readyStep  = 5 * time.Millisecond
 )
-
-// healthFor is how long an answer about health holds: whoever asks more often
-// does not make the disk work.
-const healthFor = time.Second
 
 type serveCommand struct {
 	place
 	Listen string `help:"Where to listen." placeholder:"HOST:PORT" default:"127.0.0.1:8080" env:"MAILLON_LISTEN"`
 	Public bool   `help:"Listen also where others than this machine can reach; the page of phones is not served there."`
+
+	Metrics string        `help:"Where Prometheus may ask for metrics, apart from all else; nowhere without it." placeholder:"HOST:PORT" env:"MAILLON_METRICS"`
+	Drain   time.Duration `help:"How long to answer on at the end, while /readyz says no more: for a balancer that looks only now and then." placeholder:"TIME" default:"0s"`
 }
 
 // Run implements the command.
@@ -50,6 +48,9 @@ func (c *serveCommand) Run(ctx context.Context, io *Streams) (err error) {
 	address, err := c.address(ctx)
 	if err != nil {
 		return err
+	}
+	if c.Drain < 0 || c.Drain > maxDrain {
+		return exitf(ExitUsage, "--drain %s: a time from 0s to %s is expected", c.Drain, maxDrain)
 	}
 	config, err := c.config()
 	if err != nil {
@@ -76,12 +77,22 @@ func (c *serveCommand) Run(ctx context.Context, io *Streams) (err error) {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
+	scraped, err := c.listenMetrics(ctx, config)
+	if err != nil {
+		return err
+	}
+	if scraped != nil {
+		defer func() { _ = scraped.Close() }()
+	}
 	s, err := c.start(ctx, config, home, gateways)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	run := &running{server: s, gateways: gateways, folder: c.folder(), home: home, listener: listener}
+	stop := serveMetrics(scraped, s)
+	defer func() { err = errors.Join(err, stop()) }()
+	run := &running{server: s, gateways: gateways, folder: c.folder(), home: home, listener: listener, drain: c.Drain}
+	run.readiness.try = run.tryWrite
 	village, err := run.settle(ctx, config)
 	if err != nil {
 		return err
@@ -154,6 +165,9 @@ func (c *serveCommand) start(ctx context.Context, config Config, home home, g *g
 	if err != nil {
 		return nil, exitf(ExitTrouble, "open %s: %w", home.name, err)
 	}
+	if config.SlowQuery != 0 {
+		s.DB.SetSlow(max(config.SlowQuery, 0))
+	}
 	if err := (&books{s, c.folder()}).checkUnit(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -169,10 +183,9 @@ type running struct {
 	listener net.Listener
 	village  *sim.Village
 	page     *phones.Page // nil where others could reach it
+	drain    time.Duration
 
-	checking sync.Mutex // held to read or change what follows
-	checked  time.Time
-	wrong    string
+	readiness readiness
 }
 
 // settle brings the books to what the configuration says of people: its
@@ -225,9 +238,9 @@ func (r *running) greet(io *Streams, config Config, village sim.Presence) {
 	}
 }
 
-// run serves until ctx ends: then HTTP stops, then the messages, then the books.
-// It calls ready once what comes in is taken.
-func (r *running) run(ctx context.Context, ready func()) error {
+// run serves until ctx ends: then nothing more is ready, HTTP stops, then the
+// messages, then the books. It calls begun once what comes in is taken.
+func (r *running) run(ctx context.Context, begun func()) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	web := &http.Server{
@@ -262,11 +275,18 @@ func (r *running) run(ctx context.Context, ready func()) error {
 			failed <- fmt.Errorf("serve: %w", err)
 		}
 	})
-	ready()
+	begun()
 	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
+	}
+	r.readiness.stopping.Store(true)
+	if err == nil && r.drain > 0 {
+		select {
+		case <-time.After(r.drain):
+		case err = <-failed:
+		}
 	}
 	stopServing() // streams end
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
@@ -296,6 +316,8 @@ func (r *running) await(ctx context.Context) {
 
 func (r *running) routes() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", alive)
+	mux.HandleFunc("GET /readyz", r.ready)
 	mux.HandleFunc("GET /healthz", r.health)
 	mux.Handle("/v1/", rest.New(r.server.DB, r.server.Desk))
 	mux.HandleFunc("/gateway/{name}/{leaf}", func(w http.ResponseWriter, req *http.Request) {
@@ -325,44 +347,6 @@ func direct(page http.Handler) http.Handler {
 		}
 		page.ServeHTTP(w, req)
 	})
-}
-
-// health answers 200 while the books can be written and no line is down.
-func (r *running) health(w http.ResponseWriter, req *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	if trouble := r.trouble(req.Context()); trouble != "" {
-		http.Error(w, trouble, http.StatusServiceUnavailable)
-		return
-	}
-	fmt.Fprintln(w, "ok")
-}
-
-// trouble says what is wrong, "" if nothing is.
-func (r *running) trouble(ctx context.Context) string {
-	r.checking.Lock()
-	defer r.checking.Unlock()
-	if time.Since(r.checked) < healthFor {
-		return r.wrong
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTime)
-	defer cancel()
-	r.wrong = ""
-	err := r.server.DB.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.Count(ctx, "health", r.server.Settings.Midnight(tx.Now()))
-		return err
-	})
-	if err != nil {
-		slog.ErrorContext(ctx, "books out of reach", "error", err)
-		r.wrong = "the books cannot be written"
-	}
-	for _, l := range r.gateways.lines {
-		if r.wrong == "" && !r.server.Courier.Gateway(l.Name).Up {
-			r.wrong = "gateway " + l.Name + " is down"
-		}
-	}
-	r.checked = time.Now()
-	return r.wrong
 }
 
 // bound lets at most n connections in at once; the others wait.
