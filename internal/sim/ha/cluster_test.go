@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +21,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"maillon/internal/store/pgtest"
 )
 
 const (
@@ -221,13 +222,11 @@ func (c *cluster) prepare(k int) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// free returns an address that nobody listens on.
+// free returns an address that nobody listens on, and that no door will be
+// given.
 func free() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
+	port, err := pgtest.Port()
+	return fmt.Sprintf("127.0.0.1:%d", port), err
 }
 
 func (c *cluster) startEtcd(n *node) (err error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -78,18 +79,31 @@ func (s *Server) begin() error {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	if s.port, err = freePort(); err != nil {
+	if s.port, err = Port(); err != nil {
 		return err
 	}
 	return s.run()
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// The ports that Port draws from, below those that Linux gives to whoever asks
+// for any.
+const (
+	firstPort = 20_000
+	lastPort  = 32_000
+	portTries = 1000
+)
+
+// Port returns a port of the loopback on which nobody listens. Whoever dials
+// out, or listens on any port, is not given it meanwhile.
+func Port() (int, error) {
+	for range portTries {
+		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // anyone will do
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			return port, l.Close()
+		}
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	return 0, errors.New("no port is free")
 }
 
 // owner returns who runs the server if we are root, which PostgreSQL refuses.
