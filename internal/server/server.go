@@ -44,7 +44,8 @@ type Config struct {
 	Book     *phrase.Book
 	Lines    []courier.Line  // none: nothing comes or goes but by Teller
 	Always   map[string]bool // the gateways whose senders may be forged: always ask for the code
-	Several  bool            // other servers may be at work on the database; on one that is store.DB.Shared they always may
+	Several  bool            // other servers may be at work on the database; on one that is store.DB.Shared they may anyway
+	Alone    bool            // none is, whatever the database
 }
 
 // A Server is one association at work. All its parts may be used while it is
@@ -78,7 +79,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{DB: db, Settings: &set, Book: c.Book, roster: duty.New(db, c.Several || db.Shared())}
+	s := &Server{DB: db, Settings: &set, Book: c.Book, roster: duty.New(db, !c.Alone && (c.Several || db.Shared()))}
 	s.timers = s.roster.Duty("timers", nil)
 	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey(), LongCode: voice.LongestCode()}
 	s.Treasury = &treasury.Treasury{Desk: s.Desk}

@@ -48,7 +48,18 @@ type stage struct {
 // OpenStory opens a server in memory that holds what a story begins with, and
 // lets it work until it is closed. It is a story.Open.
 func OpenStory(ctx context.Context, setup story.Setup) (story.Server, error) {
-	s, err := openStage(ctx, setup)
+	return OpenStoryAt(store.Memory)(ctx, setup)
+}
+
+// OpenStoryAt is OpenStory on an empty database, as store.Open names it.
+func OpenStoryAt(where string) story.Open {
+	return func(ctx context.Context, setup story.Setup) (story.Server, error) {
+		return openStory(ctx, where, setup)
+	}
+}
+
+func openStory(ctx context.Context, where string, setup story.Setup) (story.Server, error) {
+	s, err := openStage(ctx, where, setup)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +76,7 @@ func OpenStory(ctx context.Context, setup story.Setup) (story.Server, error) {
 	return s, nil
 }
 
-func openStage(ctx context.Context, setup story.Setup) (*stage, error) {
+func openStage(ctx context.Context, where string, setup story.Setup) (*stage, error) {
 	set, err := settings(setup)
 	if err != nil {
 		return nil, err
@@ -78,7 +89,7 @@ func openStage(ctx context.Context, setup story.Setup) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened, err := server.Open(ctx, server.Config{Path: store.Memory, Secret: secret, Settings: set, Book: book})
+	opened, err := server.Open(ctx, server.Config{Path: where, Secret: secret, Settings: set, Book: book, Alone: true})
 	if err != nil {
 		return nil, err
 	}

@@ -5,11 +5,20 @@ import (
 	"testing"
 
 	"maillon/internal/sim"
+	"maillon/internal/store"
+	"maillon/internal/store/pgtest"
 	"maillon/internal/story"
 )
 
-// Every conversation that is promised works word for word.
+// Every conversation that is promised works word for word, whatever keeps the
+// books.
 func TestStories(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { play(t, func(*testing.T) string { return store.Memory }) })
+	t.Run("postgres", func(t *testing.T) { play(t, func(t *testing.T) string { return pgtest.New(t) }) })
+}
+
+func play(t *testing.T, where func(*testing.T) string) {
+	t.Helper()
 	for _, pattern := range []string{"*.sms", "more/*.sms"} {
 		files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "stories", pattern))
 		if err != nil || len(files) == 0 {
@@ -24,7 +33,7 @@ func TestStories(t *testing.T) {
 				if acts := sim.Missing(s); len(acts) > 0 {
 					t.Skip(sim.ErrConsole, acts)
 				}
-				story.Test(t, file, sim.OpenStory)
+				story.Test(t, file, sim.OpenStoryAt(where(t)))
 			})
 		}
 	}
