@@ -401,7 +401,7 @@ func (c Config) checkSecrets() []error {
 				errs = append(errs, err)
 				continue
 			}
-			if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+			if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o007 != 0 {
 				errs = append(errs, fmt.Errorf("gateway.%s: %s can be read by others: chmod 600 it", g.Name, path))
 			}
 		}

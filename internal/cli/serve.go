@@ -91,7 +91,7 @@ func (c *serveCommand) Run(ctx context.Context, io *Streams) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	stop := serveMetrics(scraped, s)
 	defer func() { err = errors.Join(err, stop()) }()
-	run := &running{server: s, gateways: gateways, folder: c.folder(), home: home, listener: listener, drain: c.Drain}
+	run := &running{server: s, gateways: gateways, folder: c.folder(), home: home, listener: listener, scraped: scraped, drain: c.Drain}
 	run.readiness.try = run.tryWrite
 	village, err := run.settle(ctx, config)
 	if err != nil {
@@ -181,6 +181,7 @@ type running struct {
 	folder   Folder
 	home     home
 	listener net.Listener
+	scraped  net.Listener // by Prometheus; nil if nowhere
 	village  *sim.Village
 	page     *phones.Page // nil where others could reach it
 	drain    time.Duration
@@ -225,6 +226,9 @@ func (r *running) greet(io *Streams, config Config, village sim.Presence) {
 	}
 	if r.page != nil && village != sim.Absent {
 		fmt.Fprintf(io.Out, "On yann's phone write: solde\nThen: vir=50 num=%s   and send back the code that comes.\n", sim.VillageStranger().National())
+	}
+	if r.scraped != nil {
+		fmt.Fprintf(io.Out, "Metrics are at http://%s/metrics.\n", r.scraped.Addr())
 	}
 	fmt.Fprintf(io.Out, "Everything is kept in %s. Ctrl-C ends it.\n", r.home.kept)
 	if r.page == nil && r.gateways.virtual != nil {

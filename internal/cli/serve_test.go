@@ -84,12 +84,18 @@ func serve(t *testing.T, dir string, args ...string) *process {
 // end sends a signal and returns the status that the server ends with.
 func (p *process) end(signal os.Signal) (status int) {
 	p.t.Helper()
+	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.t.Fatal(err)
+	}
+	return p.waits()
+}
+
+// waits returns the status with which a server ends that was told to.
+func (p *process) waits() (status int) {
+	p.t.Helper()
 	p.ended.Do(func() {
 		late := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
 		defer late.Stop()
-		if err := p.cmd.Process.Signal(signal); err != nil {
-			p.t.Fatal(err)
-		}
 		_ = p.cmd.Wait()
 		status = p.cmd.ProcessState.ExitCode()
 	})
