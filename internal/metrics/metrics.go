@@ -62,15 +62,16 @@ func (f family) tell(ch chan<- prometheus.Metric, v float64, labels ...string) {
 	ch <- prometheus.MustNewConstMetric(f.Desc, f.kind, v, labels...)
 }
 
-func (f family) tellTally(ch chan<- prometheus.Metric, t store.Tally, unit float64) {
+// tellTally tells a tally of which so many make one of what is told.
+func (f family) tellTally(ch chan<- prometheus.Metric, t store.Tally, per float64) {
 	buckets := map[float64]uint64{}
 	for n, most := range t.UpTo {
-		buckets[float64(most)*unit] = t.N[n]
+		buckets[float64(most)/per] = t.N[n]
 	}
-	ch <- prometheus.MustNewConstHistogram(f.Desc, t.Count, float64(t.Sum)*unit, buckets)
+	ch <- prometheus.MustNewConstHistogram(f.Desc, t.Count, float64(t.Sum)/per, buckets)
 }
 
-const micro = 1e-6 // seconds
+const micros = 1e6 // in a second
 
 var (
 	queueLength   = gauge("store_queue_length", "Updates that wait for their turn.")
@@ -148,7 +149,7 @@ func (c *collector) collectStore(ch chan<- prometheus.Metric) {
 	refused.tell(ch, float64(s.Busy))
 	slow.tell(ch, float64(s.Slow))
 	batchUpdates.tellTally(ch, s.Batches, 1)
-	commitSeconds.tellTally(ch, s.CommitTimes, micro)
+	commitSeconds.tellTally(ch, s.CommitTimes, micros)
 }
 
 func (c *collector) lines() []courier.Gauge {
@@ -240,5 +241,5 @@ func seconds(t time.Time) float64 {
 	if t.IsZero() {
 		return 0
 	}
-	return float64(t.UnixMicro()) * micro
+	return float64(t.UnixMicro()) / micros
 }
