@@ -23,7 +23,7 @@ var postgresTypes = strings.NewReplacer(
 
 // schema returns the migrations as one kind of database reads them.
 func schema(types *strings.Replacer) (fs.FS, error) {
-	files, err := fs.Sub(migrations, "migrations/sqlite")
+	files, err := fs.Sub(migrations, "migrations")
 	if err != nil || types == nil {
 		return files, err
 	}
