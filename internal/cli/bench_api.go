@@ -69,8 +69,10 @@ func (c *benchAPICommand) measure(ctx context.Context, dir string, r *benchRepor
 		{"single", "single transfers", c.Clients, func(l *sim.APILoad, n int, d time.Duration) (sim.Measure, error) {
 			return l.Transfers(ctx, n, d, false)
 		}},
-		{"bulk", "requests of 100 transfers: transfers a second, latencies of requests", c.Bulk,
-			func(l *sim.APILoad, n int, d time.Duration) (sim.Measure, error) { return l.Bulk(ctx, n, d, false) }},
+		{
+			"bulk", "requests of 100 transfers: transfers a second, latencies of requests", c.Bulk,
+			func(l *sim.APILoad, n int, d time.Duration) (sim.Measure, error) { return l.Bulk(ctx, n, d, false) },
+		},
 	}
 	if c.Hot > 0 {
 		asks = append(asks, ask{"hot", "single transfers to one member", []int{c.Hot}, func(l *sim.APILoad, n int, d time.Duration) (sim.Measure, error) {

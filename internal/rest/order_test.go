@@ -48,7 +48,11 @@ func TestAFreezeHoldsFromItsMoment(t *testing.T) {
 				d.ask(http.MethodGet, "/v1/accounts/acc_2", headers(d, "till", ""), "") // the key is known from here on
 				// Whoever asks now waits for one who is slow, and is served with all others.
 				slow := make(chan struct{})
-				go d.update(func(context.Context, *store.Tx) error { <-slow; return nil })
+				go func() {
+					if err := d.server.DB.Update(t.Context(), func(*store.Tx) error { <-slow; return nil }); err != nil {
+						t.Error(err)
+					}
+				}()
 				synctest.Wait()
 				got := make([]int, len(c.want))
 				for n := range got {

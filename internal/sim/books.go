@@ -154,7 +154,7 @@ func (b *Books) ask(ctx context.Context, r *rand.Rand, crowd Crowd, client int, 
 		return ledger.Post(ctx, tx, &ledger.Transaction{Key: a.key, Kind: ledger.Payment, At: tx.Now(), Postings: postings})
 	})
 	if want != nil && err == nil {
-		return fmt.Errorf("a transfer was made that ends with %q: %w", want, ErrBooks)
+		return fmt.Errorf("a transfer was made that ends with %w: %w", want, ErrBooks)
 	}
 	if want != nil && errors.Is(err, want) {
 		return nil

@@ -72,7 +72,7 @@ var orderMembersAt = [...]int{3, 4, 14, 15}
 // changing returns the values that may change, in the order of orderRow.
 func changing(o *order.Order) []any {
 	return []any{
-		string(o.State), int64(o.Asked), int64(o.Payee), string(o.Question), int64(o.Late), o.Nonce, int64(o.Tries), bit(o.Warned),
+		string(o.State), o.Asked, o.Payee, o.Question, int64(o.Late), o.Nonce, int64(o.Tries), bit(o.Warned),
 		micros(o.CodeEnd), micros(o.Due), micros(o.Paid), micros(o.Ended), int64(o.Transaction), int64(o.Hold), o.Line, o.Amount.Minor(),
 	}
 }
@@ -92,7 +92,7 @@ func (tx *Tx) InsertOrder(ctx context.Context, o *order.Order, owner *member.Mem
 		return err
 	}
 	tx.behind.add(orderSheet, append([]any{
-		o.ID, o.Ref, string(o.Kind), int64(o.Owner), int64(o.Payer), o.Amount.Currency().Code, int64(o.Amount.Currency().Decimals),
+		o.ID, o.Ref, string(o.Kind), o.Owner, o.Payer, o.Amount.Currency().Code, int64(o.Amount.Currency().Decimals),
 		keyID, secret, int64(o.CodeLen), micros(o.Created), int64(o.Target), o.TargetRef,
 	}, changing(o)...)...)
 	tx.orderChanged(o, keyID, secret)

@@ -349,7 +349,7 @@ func (r *postgresRows) Err() error { return r.err }
 // Close ends the cursor.
 func (r *postgresRows) Close() error {
 	if r.err != nil {
-		return nil // the transaction is over
+		return nil //nolint:nilerr // the transaction is over, and Err has said so
 	}
 	return r.p.later(r.ctx, "CLOSE "+r.name)
 }

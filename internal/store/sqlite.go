@@ -256,7 +256,7 @@ func nameless(text string) string {
 }
 
 func (c *sqliteConn) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	s, err := c.stmt(ctx, text)
+	s, err := c.stmt(ctx, text) //nolint:sqlclosecheck // kept, and closed with the connection
 	if err != nil {
 		return 0, err
 	}
@@ -275,7 +275,7 @@ func (c *sqliteConn) later(ctx context.Context, text string, args ...any) error 
 func (c *sqliteConn) settle(context.Context) error { return nil }
 
 func (c *sqliteConn) row(ctx context.Context, text string, args ...any) row {
-	s, err := c.stmt(ctx, text)
+	s, err := c.stmt(ctx, text) //nolint:sqlclosecheck // kept, and closed with the connection
 	if err != nil {
 		return badRow{err}
 	}
@@ -283,11 +283,11 @@ func (c *sqliteConn) row(ctx context.Context, text string, args ...any) row {
 }
 
 func (c *sqliteConn) open(ctx context.Context, text string, args ...any) (rows, error) {
-	s, err := c.stmt(ctx, text)
+	s, err := c.stmt(ctx, text) //nolint:sqlclosecheck // kept, and closed with the connection
 	if err != nil {
 		return nil, err
 	}
-	return s.QueryContext(ctx, args...)
+	return s.QueryContext(ctx, args...) //nolint:rowserrcheck // whoever asked looks
 }
 
 func (c *sqliteConn) each(ctx context.Context, do func(scan) error, text string, args ...any) error {

@@ -124,7 +124,7 @@ func (c *cluster) endOne(ctx context.Context, conn *pgx.Conn, which string) erro
 			return nil
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // its time is over
 		}
 	}
 	return nil

@@ -2,10 +2,11 @@ package pgtest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -97,7 +98,11 @@ const (
 // out, or listens on any port, is not given it meanwhile.
 func Port() (int, error) {
 	for range portTries {
-		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // anyone will do
+		n, err := rand.Int(rand.Reader, big.NewInt(lastPort-firstPort))
+		if err != nil {
+			return 0, err
+		}
+		port := firstPort + int(n.Int64())
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			return port, l.Close()
