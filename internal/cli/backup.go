@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"maillon/internal/store"
 )
 
 // backupCommand copies the books beside a server at work.
@@ -14,22 +16,35 @@ type backupCommand struct {
 	Dir string `arg:"" help:"Folder of backups: each run adds one to it, and removes those older than 35 days."`
 }
 
-// Run makes one backup.
+// Run makes one backup, reads it back, and then lets the books know.
 func (c backupCommand) Run(ctx context.Context, io *Streams) error {
 	db, err := c.openStore(ctx)
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // only read
+	defer db.Close() //nolint:errcheck // what matters is on disk
 	stop := c.watch(io)
 	m, err := db.Backup(ctx, c.Dir)
+	if err == nil {
+		err = m.ReadBack(ctx)
+	}
 	stop()
 	if err != nil {
 		return &ExitError{ExitTrouble, err}
 	}
+	note(ctx, io, db, store.BackedUpAt, m.Time)
 	_, err = fmt.Fprintf(io.Out, "%s\njournal rows %d\nhash %s\n", m.Path, m.Seq, m.Hash)
 	fmt.Fprintf(io.Err, "the secret is not in it: keep a copy of %s apart, for no backup can be read without it\n", c.secretPath())
 	return err
+}
+
+// note keeps in the books when something was done that administrators are
+// reminded of. Books that cannot be written are no reason that it failed.
+func note(ctx context.Context, io *Streams, db *store.DB, name string, at time.Time) {
+	err := db.Update(ctx, func(tx *store.Tx) error { return tx.SetMoment(ctx, name, at) })
+	if err != nil {
+		fmt.Fprintf(io.Err, "the books do not know of it: %v\n", err)
+	}
 }
 
 // watch draws how much of the database is copied until stop is called.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -118,5 +119,44 @@ func TestAServerIsReadyWhileItsDatabaseIs(t *testing.T) {
 	}
 	if status := p.end(syscall.SIGTERM); status != 0 {
 		t.Errorf("ended with %d: %s", status, &p.stderr)
+	}
+}
+
+// Prometheus is told when the books were copied and proven last: that nobody
+// ever did either, too.
+func TestPrometheusIsToldOfBackupsAndProofs(t *testing.T) {
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	p := serve(t, dir, "--data", "data", "--metrics", "127.0.0.1:0")
+	since := func(what string) float64 {
+		t.Helper()
+		found := regexp.MustCompile(`(?m)^maillon_` + what + `_timestamp_seconds (\S+)$`).FindStringSubmatch(p.metrics())
+		if found == nil {
+			t.Fatalf("nothing is told of %s:\n%s", what, p.metrics())
+		}
+		at, err := strconv.ParseFloat(found[1], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	if at, proof := since("backup"), since("verified"); at != 0 || proof != 0 {
+		t.Errorf("told of a backup at %v and a proof at %v, and there was none", at, proof)
+	}
+	began := float64(time.Now().Add(-time.Second).Unix())
+	for _, args := range [][]string{{"backup", filepath.Join(dir, "copies")}, {"verify"}} {
+		if status, said := run(t, append(args, "--data", data)...); status != 0 || strings.Contains(said, "do not know") {
+			t.Fatalf("%v: %d %s", args, status, said)
+		}
+	}
+	for _, what := range []string{"backup", "verified"} {
+		for deadline := time.Now().Add(patience); since(what) < began; time.Sleep(100 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("told of %s: %v, want after %v", what, since(what), began)
+			}
+		}
+	}
+	if status, said := run(t, "verify", "--data", data); status != 0 {
+		t.Errorf("the books with those times are not proven: %d %s", status, said)
 	}
 }

@@ -125,6 +125,26 @@ func TestServersAndCommandsShareADatabase(t *testing.T) {
 	}
 }
 
+// A group may read secrets, as where Kubernetes mounts them; others may not.
+func TestSecretsAreForAGroupAtMost(t *testing.T) {
+	dir := shared(t, "postgres://maillon@127.0.0.1:1/maillon")
+	config := filepath.Join(dir, "maillon.toml")
+	for _, file := range []string{"secret", "password", "out", "in"} {
+		for mode, good := range map[os.FileMode]bool{0o440: true, 0o444: false, 0o600: true} {
+			if err := os.Chmod(filepath.Join(dir, file), mode); err != nil {
+				t.Fatal(err)
+			}
+			status, said := run(t, "config", "check", config)
+			if (status == 0) != good || good == strings.Contains(said, file+" can be read by others") {
+				t.Errorf("%s with %o: %d, %s", file, mode, status, said)
+			}
+			if err := os.Chmod(filepath.Join(dir, file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // A password in the address is refused, and is not repeated; so is what cannot
 // work beside a database server.
 func TestADatabaseServerIsNamedWithoutItsPassword(t *testing.T) {

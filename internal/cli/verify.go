@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"maillon/internal/store"
 )
 
 // verifyCommand proves the books by their journal.
@@ -18,9 +21,9 @@ func (c verifyCommand) Run(ctx context.Context, io *Streams) error {
 	if err != nil {
 		return unreadable(err)
 	}
-	defer db.Close() //nolint:errcheck // only read
+	defer db.Close() //nolint:errcheck // what matters is on disk
 	progress := io.bar("verify")
-	rows := int64(0)
+	began, rows := time.Now(), int64(0)
 	faults, err := db.Verify(ctx, func(done, total int64) {
 		rows = total / 2 // it goes over the journal forwards and backwards
 		progress.tell(done, total)
@@ -35,6 +38,7 @@ func (c verifyCommand) Run(ctx context.Context, io *Streams) error {
 	if len(faults) > 0 {
 		return exitf(ExitNo, "%d faults: the books are not what their journal says; maillon restore makes books of the journal", len(faults))
 	}
+	note(ctx, io, db, store.VerifiedAt, began)
 	_, err = fmt.Fprintf(io.Out, "proven: %d rows of the journal, chain, sums, balances and every row of record\n", rows)
 	return err
 }
