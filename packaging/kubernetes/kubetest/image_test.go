@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -33,19 +35,29 @@ func containerfile(t *testing.T) string {
 
 var goBuild = regexp.MustCompile(`(?m)^RUN (CGO_ENABLED=0 go build .*) -o /out/maillon \.$`)
 
-// program builds the program with the very command of the Containerfile.
-func program(t *testing.T, into string) {
-	t.Helper()
-	command := goBuild.FindStringSubmatch(containerfile(t))
-	if command == nil {
-		t.Fatal("the Containerfile builds no program")
+// program is the program, built once with the very command of the Containerfile.
+var program = sync.OnceValues(func() ([]byte, error) {
+	text, err := os.ReadFile("../../Containerfile")
+	if err != nil {
+		return nil, err
 	}
-	build := exec.Command("sh", "-c", command[1]+` -o "$0" .`, filepath.Join(into, "maillon"))
+	command := goBuild.FindStringSubmatch(string(text))
+	if command == nil {
+		return nil, errors.New("the Containerfile builds no program")
+	}
+	into, err := os.MkdirTemp("", "maillon-image-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(into) }()
+	path := filepath.Join(into, "maillon")
+	build := exec.Command("sh", "-c", command[1]+` -o "$0" .`, path)
 	build.Dir = repository
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", command[1], err, out)
+		return nil, fmt.Errorf("%s: %w\n%s", command[1], err, out)
 	}
-}
+	return os.ReadFile(path)
+})
 
 // image makes a folder of what is in the image. There is no container engine in here: the kernel's own change of
 // root stands for it.
@@ -58,7 +70,13 @@ func image(t *testing.T) string {
 		t.Skip("only root may change its root")
 	}
 	dir := t.TempDir()
-	program(t, dir)
+	built, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "maillon"), built, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	data := filepath.Join(dir, "var", "lib", "maillon")
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		t.Fatal(err)
@@ -102,29 +120,52 @@ func needsNoLibraries(t *testing.T, dir string) {
 
 // The whole server, its zones and its languages are in the one file.
 func serves(t *testing.T, dir string) {
-	serve := inside(dir, "serve", "--listen=127.0.0.1:0")
-	var said bytes.Buffer
-	serve.Stderr = &said
-	out, err := serve.StdoutPipe()
+	s := startServer(t, inside(dir, "serve", "--listen=127.0.0.1:0"))
+	status, body := ask(s.url + "healthz")
+	if err := s.stop(); err != nil || status != http.StatusOK {
+		t.Errorf("%s: %d %s, and then %v\n%s", s.url, status, body, err, s.said.String())
+	}
+}
+
+// A running is a server at work.
+type running struct {
+	command *exec.Cmd
+	out     io.Reader
+	said    bytes.Buffer
+	url     string
+}
+
+// startServer starts a server and waits until it says where it is. It has a
+// minute to live.
+func startServer(t *testing.T, command *exec.Cmd) *running {
+	t.Helper()
+	s := &running{command: command}
+	command.Stderr = &s.said
+	out, err := command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := serve.Start(); err != nil {
+	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	watchdog := time.AfterFunc(time.Minute, func() { _ = serve.Process.Kill() })
-	defer watchdog.Stop()
-	url := ""
+	watchdog := time.AfterFunc(time.Minute, func() { _ = command.Process.Kill() })
+	t.Cleanup(func() { watchdog.Stop(); _ = command.Process.Kill() })
+	s.out = out
 	lines := bufio.NewScanner(out)
-	for url == "" && lines.Scan() {
-		url = regexp.MustCompile(`http://127\.0\.0\.1:\d+/`).FindString(lines.Text())
+	for s.url == "" && lines.Scan() {
+		s.url = regexp.MustCompile(`http://127\.0\.0\.1:\d+/`).FindString(lines.Text())
 	}
-	status, body := ask(url + "healthz")
-	_ = serve.Process.Signal(syscall.SIGTERM)
-	_, _ = io.Copy(io.Discard, out)
-	if err := serve.Wait(); err != nil || status != http.StatusOK {
-		t.Errorf("%s: %d %s, and then %v\n%s", url, status, body, err, said.String())
+	if s.url == "" {
+		t.Fatalf("the server did not start: %v\n%s", command.Wait(), s.said.String())
 	}
+	return s
+}
+
+// stop ends the server in order.
+func (s *running) stop() error {
+	_ = s.command.Process.Signal(syscall.SIGTERM)
+	_, _ = io.Copy(io.Discard, s.out)
+	return s.command.Wait()
 }
 
 func ask(url string) (int, string) {
