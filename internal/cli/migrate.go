@@ -21,9 +21,10 @@ type migrateCommand struct {
 // Help says what happens to whoever is at work.
 func (migrateCommand) Help() string {
 	return `The server may be at work meanwhile. At the end it is refused further writing, for
-a moment or, with very many members, some seconds, and for good: SMS that come
-then are not acknowledged, so that their network brings them again. Start the
-server with the new configuration, and they are answered there.
+good, while the copy is brought up to date and proven: a moment, or minutes with
+millions of payments. SMS that come then are not acknowledged, so that their
+network brings them again. Start the server with the new configuration, and they
+are answered there.
 
 The secret stays the same. The books left behind can be verified, and nothing else:
 nobody writes to them any more.`
