@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"sync"
 	"testing"
+	"time"
 
 	"maillon/internal/store"
 	"maillon/internal/store/pgtest"
@@ -55,4 +57,48 @@ func TestWhoeverAlwaysComesSecondIsTold(t *testing.T) {
 	if faults := verify(t, db); len(faults) > 0 {
 		t.Errorf("faults are %q", faults)
 	}
+}
+
+// A server that ends a failed transaction says so without an error. Nobody is
+// told then that anything was done.
+func TestAFailedTransactionIsNotTakenForDone(t *testing.T) {
+	p := place{pgtest.New(t)}
+	db := p.open(t)
+	v := settle(t, db)
+	p.edit(t, `ALTER TABLE card RENAME TO card_away`)
+	seen := time.Now().Add(time.Hour).Truncate(time.Microsecond)
+	var errs [2]error
+	var all sync.WaitGroup
+	held, gathered := make(chan struct{}), make(chan struct{})
+	all.Go(func() { _ = db.Update(t.Context(), func(*store.Tx) error { close(held); <-gathered; return nil }) })
+	<-held
+	for n, do := range []func(*store.Tx) error{
+		func(tx *store.Tx) error {
+			yann, err := tx.MemberByNumber(t.Context(), number(t, yannNumber))
+			if err != nil {
+				return err
+			}
+			yann.SeenAt = seen
+			return tx.SeeMember(t.Context(), yann)
+		},
+		func(tx *store.Tx) error { // reads, and fails
+			_, err := tx.Card(t.Context(), v.tom)
+			return err
+		},
+	} {
+		all.Go(func() { errs[n] = db.Update(t.Context(), do) })
+		time.Sleep(50 * time.Millisecond) // so that it is the next to wait
+	}
+	close(gathered)
+	all.Wait()
+	if errs[1] == nil {
+		t.Error("a read of what is not there succeeded")
+	}
+	view(t, db, func(tx *store.Tx) error {
+		yann, err := tx.MemberByNumber(t.Context(), number(t, yannNumber))
+		if err == nil && (errs[0] == nil) != yann.SeenAt.Equal(seen) {
+			t.Errorf("the caller was told %v, and is it done: %v", errs[0], yann.SeenAt.Equal(seen))
+		}
+		return err
+	})
 }

@@ -230,7 +230,8 @@ func (db *DB) runBatch(ctx context.Context, batch []*request) ([]*request, error
 	return batch, nil
 }
 
-// begin waits for the turn to write, and returns where the journal ends.
+// begin waits for the turn to write, and returns where the journal ends. It
+// returns ErrMoved if the database was migrated to another.
 func (db *DB) begin(ctx context.Context) (h head, err error) {
 	if db.writer == nil {
 		if db.writer, err = db.engine.connect(ctx, true); err != nil {
@@ -241,18 +242,17 @@ func (db *DB) begin(ctx context.Context) (h head, err error) {
 	if err := db.engine.begin(ctx, db.writer); err != nil {
 		return h, err
 	}
-	err = db.writer.row(ctx, `SELECT seq, at, hash FROM journal ORDER BY seq DESC LIMIT 1`).Scan(&h.seq, &h.at, &h.hash)
+	var moved bool
+	err = db.writer.row(ctx, `SELECT seq, at, hash, (SELECT count(*) FROM state WHERE name = '`+MovedAt+`' AND value <> '')
+		FROM journal ORDER BY seq DESC LIMIT 1`).Scan(&h.seq, &h.at, &h.hash, &moved)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return h, err
 	}
-	if db.moved {
+	if moved {
 		return h, ErrMoved
 	}
 	if h.seq != db.last.seq || !bytes.Equal(h.hash, db.last.hash) || len(db.accounts) >= maxAccounts {
 		db.unknow() // another process wrote
-		if err := db.stay(ctx); err != nil {
-			return h, err
-		}
 	}
 	if db.accounts == nil {
 		db.accounts, db.owned = map[ledger.AccountID]ledger.Account{}, map[member.ID][]ledger.AccountID{}
@@ -260,23 +260,9 @@ func (db *DB) begin(ctx context.Context) (h head, err error) {
 	return h, nil
 }
 
-// stay returns ErrMoved if the database was migrated to another.
-func (db *DB) stay(ctx context.Context) error {
-	var at string
-	err := db.writer.row(ctx, `SELECT value FROM state WHERE name = $1`, MovedAt).Scan(&at)
-	if err == nil && at != "" {
-		db.last = head{} // look again next time
-		return ErrMoved
-	}
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	return err
-}
-
 // unknow forgets what the writer remembers of the database.
 func (db *DB) unknow() {
-	db.accounts, db.owned, db.behind.ids, db.behind.known, db.moved = nil, nil, nil, Standings{}, false
+	db.accounts, db.owned, db.behind.ids, db.behind.known = nil, nil, nil, Standings{}
 }
 
 // next returns the next request that waits, nil if none does or a batch of n

@@ -281,7 +281,6 @@ func (m Migration) run(ctx context.Context) (report Migrated, err error) {
 		if report, err = m.prove(ctx, all, from.c); err != nil {
 			return err
 		}
-		m.From.moved = true
 		return from.SetState(ctx, MovedAt, strconv.FormatInt(micros(from.now), 10))
 	})
 	return report, err

@@ -54,7 +54,6 @@ type DB struct {
 	accounts map[ledger.AccountID]ledger.Account
 	owned    map[member.ID][]ledger.AccountID
 	behind   behind
-	moved    bool            // to another database, for good
 	looks    map[string]look // by statement
 
 	queue   chan *request

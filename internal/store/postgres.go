@@ -138,7 +138,8 @@ func (e *postgresEngine) close() error { return nil }
 type postgresConn struct {
 	c       *pgx.Conn
 	queue   pgx.Batch
-	warned  bool // the server warned of something since the last commit began
+	warned  bool   // the server warned of something since the last exec began
+	ended   string // how the server calls what it did last
 	cursors int
 }
 
@@ -187,7 +188,7 @@ func (p *postgresConn) send(ctx context.Context, last func(pgx.Rows) error) (n i
 			if err != nil {
 				return 0, err
 			}
-			n = tag.RowsAffected()
+			n, p.ended = tag.RowsAffected(), tag.String()
 			continue
 		}
 		r, err := results.Query()
@@ -202,15 +203,21 @@ func (p *postgresConn) send(ctx context.Context, last func(pgx.Rows) error) (n i
 }
 
 // exec runs a statement. A COMMIT about which the server warns has not done
-// what was promised: the wait for a standby was cut off.
+// what was promised: the wait for a standby was cut off. One that the server
+// answers with ROLLBACK, without an error, ended a transaction that had failed.
 func (p *postgresConn) exec(ctx context.Context, text string, args ...any) (int64, error) {
 	p.warned = false
 	p.queue.Queue(text, args...)
 	n, err := p.send(ctx, nil)
-	if err == nil && p.warned && text == "COMMIT" {
+	switch {
+	case err != nil || text != "COMMIT":
+		return n, err
+	case p.ended != text:
+		return 0, errOutage{errors.New("commit: the server rolled back")}
+	case p.warned:
 		return 0, errOutage{errors.New("commit: the server warned")}
 	}
-	return n, err
+	return n, nil
 }
 
 // A heldRow is a row as it came over the network.
