@@ -32,14 +32,6 @@ func (db *DB) expect(ctx context.Context, all []*request) error {
 	return db.lookUp(ctx, db.writer, h)
 }
 
-// Expect looks up at once what this transaction is going to look at.
-func (tx *Tx) Expect(ctx context.Context, h Hint) error {
-	if !tx.writes {
-		return nil
-	}
-	return tx.db.lookUp(context.WithoutCancel(ctx), tx.c, h)
-}
-
 // lookUp remembers keys and accounts that the writer does not know yet. What it
 // knows may be newer than what is written.
 func (db *DB) lookUp(ctx context.Context, c conn, h Hint) error {
