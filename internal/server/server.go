@@ -102,6 +102,9 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 // Run makes time pass and messages move until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.started(ctx); err != nil {
+		if ctx.Err() != nil { // told to stop before it began: there is nothing to end
+			return nil
+		}
 		return err
 	}
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))

@@ -233,6 +233,22 @@ func TestSeveralServersAreOneService(t *testing.T) {
 	})
 }
 
+// Who stops a server before it has begun gets no error.
+func TestAServerMayBeStoppedBeforeItBegins(t *testing.T) {
+	beside(t, func(t *testing.T, where string) {
+		c := newCrew(t, where)
+		s, err := server.Open(t.Context(), c.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		if err := errors.Join(s.Run(ctx), s.Close()); err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	})
+}
+
 // What tells this program that it is one of several servers.
 const (
 	databaseVariable = "MAILLON_SERVER_DATABASE"
