@@ -82,7 +82,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{DB: db, Settings: &set, Book: c.Book, roster: duty.New(db, !c.Alone && (c.Several || db.Shared()))}
 	s.timers = s.roster.Duty("timers", nil)
 	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey(), LongCode: voice.LongestCode()}
-	s.Treasury = &treasury.Treasury{Desk: s.Desk}
+	s.Treasury = &treasury.Treasury{Desk: s.Desk, Kinds: map[string]treasury.Kind{}}
 	options := teller.Options{Always: c.Always, Backup: map[string]string{}, ModemDown: s.modemDown}
 	for _, l := range c.Lines {
 		if l.Backup != "" {

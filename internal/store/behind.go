@@ -27,6 +27,7 @@ const (
 	orderSheet
 	inboxSheet
 	outboxSheet
+	auditSheet
 	journalSheet
 	sheets
 )
@@ -47,13 +48,14 @@ var sheetText = [sheets]struct {
 	outboxSheet: {
 		`INSERT INTO outbox (id, at, member, key, sealed, gateway, priority, expires_at, next_at, state, segments) VALUES `, ``, 11,
 	},
+	auditSheet:   {`INSERT INTO audit (` + auditColumns + `) VALUES `, ``, 8},
 	journalSheet: {`INSERT INTO journal (seq, at, body, hash) VALUES `, ``, 4},
 }
 
 // sheetTables are the tables of which a sheet is, as statements name them.
 var sheetTables = map[string]sheet{
 	"txn": txnSheet, "posting": postingSheet, "account": balanceSheet, "orders": orderSheet, "inbox": inboxSheet, "outbox": outboxSheet,
-	"journal": journalSheet,
+	"audit": auditSheet, "journal": journalSheet,
 }
 
 // behind is what a batch has not written yet. Rows stay until the batch ends,

@@ -292,7 +292,7 @@ func (db *DB) run(ctx context.Context, r *request, h *head) error {
 	r.err = guarded(r.do, r.tx)
 	after := *h
 	if r.err == nil && len(r.tx.events) > 0 {
-		after, r.err = r.tx.appendJournal(*h)
+		after, r.err = r.tx.appendJournal(ctx, *h)
 	}
 	if r.err == nil && r.tx.marked {
 		_, r.err = db.writer.exec(ctx, release)
@@ -335,7 +335,10 @@ func guarded(do func(*Tx) error, tx *Tx) (err error) {
 }
 
 // appendJournal writes one row for all that happened in tx.
-func (tx *Tx) appendJournal(h head) (head, error) {
+func (tx *Tx) appendJournal(ctx context.Context, h head) (head, error) {
+	if err := tx.writeActs(ctx); err != nil {
+		return h, err
+	}
 	body, err := encodeEvents(tx.events)
 	if err != nil {
 		return h, err

@@ -146,10 +146,13 @@ type eraseEvent struct {
 // actEvent: somebody with rights did something. No name, number or text of a
 // member stands here, only IDs and references.
 type actEvent struct {
-	By     string `json:"by"` // "member:7", or "operator" for whoever holds the machine
-	What   string `json:"what"`
-	On     string `json:"on,omitempty"`
-	Reason string `json:"reason,omitempty"` // a word of the program, or the reason an administrator typed for a reversal: it names nobody
+	ID      int64  `json:"id,omitempty"` // of its row in the audit; acts of older books have none
+	By      string `json:"by"`
+	What    string `json:"what"`
+	Subject string `json:"on,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Was     string `json:"was,omitempty"`
+	Became  string `json:"became,omitempty"`
 }
 
 func encodeEvents(events []event) ([]byte, error) { return json.Marshal(events) }
@@ -161,8 +164,3 @@ func decodeEvents(body string) ([]event, error) {
 }
 
 func (tx *Tx) record(e event) { tx.events = append(tx.events, e) }
-
-// Act writes into the journal who did what to whom, by IDs.
-func (tx *Tx) Act(by, what, on, reason string) {
-	tx.record(event{Act: &actEvent{By: by, What: what, On: on, Reason: reason}})
-}

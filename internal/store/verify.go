@@ -540,6 +540,7 @@ func (v *verifier) checkStrays(ctx context.Context) error {
 		{"block", "", []string{"member", "other"}},
 		{"refused", "", []string{"hash"}},
 		{"state", "", []string{"name"}},
+		{"audit", "", []string{"id"}},
 		{"inbox", "", []string{"id"}},
 	} {
 		if err := v.checkStray(ctx, t.table, t.where, t.keys); err != nil {

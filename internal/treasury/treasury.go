@@ -52,7 +52,8 @@ func on(m *member.Member) string { return By(m) }
 
 // A Treasury serves one association.
 type Treasury struct {
-	Desk *payment.Desk
+	Desk  *payment.Desk
+	Kinds map[string]Kind // of what a second person must approve
 }
 
 // A NewMember is who is registered at the desk.
