@@ -37,6 +37,9 @@ func TestTheReadmeNamesEveryRoom(t *testing.T) {
 		}
 	}
 	for _, r := range house {
+		if strings.HasPrefix(r.name, "internal/console/") {
+			continue // its rooms are the lines of its menu
+		}
 		if name, is := strings.CutPrefix(r.name, "internal/"); is && !regexp.MustCompile(`(?m)\b`+regexp.QuoteMeta(filepath.Base(name))+`\b`).MatchString(readme) {
 			t.Errorf("README.md does not name %s", r.name)
 		}

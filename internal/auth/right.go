@@ -1,10 +1,15 @@
 package auth
 
 import (
+	"errors"
 	"slices"
+	"time"
 
 	"maillon/internal/member"
 )
+
+// ErrExpired means that a session has ended by itself.
+var ErrExpired = errors.New("the session has ended")
 
 // A Right is something that a page lets a person see or do.
 type Right string
@@ -61,8 +66,16 @@ func May(role member.Role, right Right) bool { return slices.Contains(rights[rol
 // A Visitor is a person who is signed in.
 type Visitor struct {
 	Member  *member.Member
-	Session string // which of the person's; it opens nothing
+	Session string    // which of the person's; it opens nothing
+	Proved  time.Time // when the second factor was shown last
 }
+
+// freshness is how long a second factor that was shown counts for what is
+// dangerous.
+const freshness = 10 * time.Minute
+
+// Fresh reports whether the second factor was shown lately.
+func (v *Visitor) Fresh(now time.Time) bool { return v != nil && now.Sub(v.Proved) < freshness }
 
 // May reports whether the visitor has a right.
 func (v *Visitor) May(right Right) bool { return v != nil && May(v.Member.Role, right) }

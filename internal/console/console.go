@@ -1,0 +1,28 @@
+// Package console is the web pages of those who run a currency. It puts the
+// rooms of pages into their frame; each room stands beneath this package.
+package console
+
+import (
+	"log/slog"
+
+	"maillon/internal/console/frame"
+	"maillon/internal/console/home"
+	"maillon/internal/server"
+)
+
+// New returns the console of a server. It serves what is beneath frame.Root.
+func New(s *server.Server, door frame.Door, log *slog.Logger) (*frame.Frame, error) {
+	return frame.New(Options(s, door, log), Rooms(s)...)
+}
+
+// Options are those of the frame around the pages of a server.
+func Options(s *server.Server, door frame.Door, log *slog.Logger) frame.Options {
+	return frame.Options{DB: s.DB, Settings: s.Settings, Voice: s.Desk.Voice, Door: door, Log: log}
+}
+
+// Rooms are all rooms of pages, in the order of the menu.
+func Rooms(s *server.Server) []frame.Room {
+	return []frame.Room{
+		home.New(s),
+	}
+}
