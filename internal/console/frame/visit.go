@@ -149,10 +149,7 @@ func (v *Visit) Done(path, word string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	http.SetCookie(v.Writer, &http.Cookie{
-		Name: noticeCookie, Value: base64.RawURLEncoding.EncodeToString(raw), Path: Root, MaxAge: noticeLife,
-		HttpOnly: true, Secure: Secure(v.Request), SameSite: http.SameSiteStrictMode,
-	})
+	v.remember(noticeCookie, base64.RawURLEncoding.EncodeToString(raw), noticeLife)
 	return v.Lead(path)
 }
 
@@ -173,13 +170,20 @@ type told struct {
 	Args []string
 }
 
+// remember gives the browser a cookie for the console, for a number of seconds.
+func (v *Visit) remember(name, value string, seconds int) {
+	http.SetCookie(v.Writer, &http.Cookie{ //nolint:gosec // G124: secure where the console is
+		Name: name, Value: value, Path: Root, MaxAge: seconds, HttpOnly: true, Secure: Secure(v.Request), SameSite: http.SameSiteLaxMode,
+	})
+}
+
 // notice takes what the page before wanted to be said.
 func (v *Visit) notice() string {
 	c, err := v.Request.Cookie(noticeCookie)
 	if err != nil {
 		return ""
 	}
-	http.SetCookie(v.Writer, &http.Cookie{Name: noticeCookie, Path: Root, MaxAge: -1, HttpOnly: true, Secure: Secure(v.Request), SameSite: http.SameSiteStrictMode})
+	v.remember(noticeCookie, "", -1)
 	var n told
 	raw, err := base64.RawURLEncoding.DecodeString(c.Value)
 	if err != nil || json.Unmarshal(raw, &n) != nil || !v.words.has(n.Word) {

@@ -105,16 +105,17 @@ func checkWords(rooms []Room, all map[string]*words) error {
 	return errors.Join(faults...)
 }
 
-// languageCookie remembers the language that somebody chose on a page.
-const languageCookie = "maillon-language"
+// The language that somebody chose on a page, and how long it is remembered.
+const (
+	languageCookie = "maillon-language"
+	languageLife   = 365 * 24 * 3600 // seconds
+)
 
 // language chooses how to speak: as was chosen on a page, else as the member
 // reads SMS, else as the browser asks.
 func (f *Frame) language(v *Visit) *words {
 	if tag := v.Request.URL.Query().Get("lang"); slices.Contains(Languages(), tag) {
-		http.SetCookie(v.Writer, &http.Cookie{
-			Name: languageCookie, Value: tag, Path: Root, MaxAge: 365 * 24 * 3600, HttpOnly: true, Secure: Secure(v.Request), SameSite: http.SameSiteLaxMode,
-		})
+		v.remember(languageCookie, tag, languageLife)
 		return f.words[tag]
 	}
 	if c, err := v.Request.Cookie(languageCookie); err == nil && slices.Contains(Languages(), c.Value) {
