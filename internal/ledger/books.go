@@ -40,6 +40,15 @@ func (b *Books) Open(a Account) error {
 	return nil
 }
 
+// SetFloor writes an account whose floor has changed.
+func (b *Books) SetFloor(a Account) error {
+	if _, ok := b.accounts[a.ID]; !ok {
+		return ErrNoAccount
+	}
+	b.accounts[a.ID] = a
+	return nil
+}
+
 // Account implements Tx.
 func (b *Books) Account(_ context.Context, id AccountID) (Account, error) {
 	a, ok := b.accounts[id]

@@ -78,6 +78,20 @@ func (a Account) Spendable() money.Amount {
 	return money.New(max(a.free(), 0), a.Balance.Currency())
 }
 
+// SetFloor changes the least that may be left to spend. It returns ErrInsufficient
+// if less than that is there, and ErrShape for an account without a floor.
+func (a *Account) SetFloor(floor money.Amount) error {
+	if a.Unbounded || floor.Currency() != a.Balance.Currency() {
+		return fmt.Errorf("account %d: %w", a.ID, ErrShape)
+	}
+	after := *a
+	if after.Floor = floor; !after.sound() {
+		return fmt.Errorf("account %d: %w", a.ID, ErrInsufficient)
+	}
+	*a = after
+	return nil
+}
+
 func (a Account) free() int64 { return a.Balance.Minor() - a.Held.Minor() - a.Floor.Minor() }
 
 func (a Account) sound() bool { return a.Unbounded || a.free() >= 0 }

@@ -74,6 +74,7 @@ type Member struct {
 	Chosen   bool // the language was chosen, not guessed from the verbs used
 	Muted    bool // no notices
 	Role     Role
+	Group    string // of the association's choosing: who gets which starting credit; "" is everybody else
 	Ceiling  int64  // what this administrator may credit a day, in smallest units
 	Line     string // the gateway on which the member wrote last
 	FrozenBy Freezer

@@ -63,10 +63,20 @@ var sheetTables = map[string]sheet{
 type behind struct {
 	rows    [sheets][][]any
 	written [sheets]int
-	keys    map[string]bool  // of transactions: true in rows, false known to be nowhere
-	ids     map[string]int64 // the last given of each table; nil: not known
-	known   Standings        // that requests said they would look at, until somebody changes one
+	keys    map[string]bool   // of transactions: true in rows, false known to be nowhere
+	ids     map[string]int64  // the last given of each table; nil: not known
+	refs    map[sheetRef]bool // of orders and transactions in rows
+	known   Standings         // that requests said they would look at, until somebody changes one
 }
+
+// A sheetRef is a reference in the rows of a sheet.
+type sheetRef struct {
+	sheet sheet
+	ref   string
+}
+
+// txnRefAt is where the reference of a transaction stands in its row.
+const txnRefAt = 1
 
 // A place is where a batch was when a request began.
 type place struct {
@@ -87,6 +97,12 @@ func (b *behind) place() place {
 func (b *behind) back(p place, written [sheets]int) {
 	for _, r := range b.rows[txnSheet][p.rows[txnSheet]:] {
 		b.keys[r[2].(string)] = false
+		delete(b.refs, sheetRef{txnSheet, r[txnRefAt].(string)})
+	}
+	for _, r := range b.rows[orderSheet][p.rows[orderSheet]:] {
+		if r[0].(int64) > p.ids["orders"] {
+			delete(b.refs, sheetRef{orderSheet, r[orderRefAt].(string)})
+		}
 	}
 	for s := range sheets {
 		b.rows[s] = b.rows[s][:p.rows[s]]
@@ -108,7 +124,7 @@ func (b *behind) clear() {
 		b.rows[s] = b.rows[s][:0]
 	}
 	b.written = [sheets]int{}
-	b.keys = nil
+	b.keys, b.refs = nil, nil
 	maps.DeleteFunc(b.ids, func(table string, _ int64) bool { return !slices.Contains(numberedOfRecord, table) })
 }
 
@@ -118,6 +134,14 @@ func (b *behind) setKey(key string, used bool) {
 		b.keys = map[string]bool{}
 	}
 	b.keys[key] = used
+}
+
+// setRef notes that a reference stands in the rows of a sheet.
+func (b *behind) setRef(s sheet, ref string) {
+	if b.refs == nil {
+		b.refs = map[sheetRef]bool{}
+	}
+	b.refs[sheetRef{s, ref}] = true
 }
 
 func (b *behind) add(s sheet, values ...any) { b.rows[s] = append(b.rows[s], values) }

@@ -21,6 +21,7 @@ type event struct {
 	State   *stateEvent   `json:"state,omitempty"`
 	Erase   *eraseEvent   `json:"erase,omitempty"`
 	Act     *actEvent     `json:"act,omitempty"`
+	Floor   *floorEvent   `json:"floor,omitempty"`
 }
 
 // smsEvent: an SMS came. Its text is not here, only the hash of what was sealed.
@@ -38,6 +39,12 @@ type accountEvent struct {
 	Decimals  uint8  `json:"decimals"`
 	Floor     int64  `json:"floor,omitempty"`
 	Unbounded bool   `json:"unbounded,omitempty"`
+}
+
+// floorEvent: how far an account may go below zero was changed.
+type floorEvent struct {
+	Account int64 `json:"account"`
+	Floor   int64 `json:"floor"`
 }
 
 type txnEvent struct {
@@ -82,6 +89,7 @@ type memberEvent struct {
 	Ask      int64  `json:"ask,omitempty"`
 	Doubt    int64  `json:"doubt,omitempty"`
 	Proved   int64  `json:"proved,omitempty"`
+	Group    string `json:"group,omitempty"`
 }
 
 type nickEvent struct {

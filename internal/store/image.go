@@ -83,6 +83,7 @@ func (e *memberEvent) image() image {
 		{name: "ask_till", value: e.Ask},
 		{name: "doubt_till", value: e.Doubt},
 		{name: "proved_at", value: e.Proved},
+		{name: "grp", value: e.Group},
 	}}
 }
 

@@ -194,6 +194,7 @@ func (tx *Tx) Append(ctx context.Context, t *ledger.Transaction, after []ledger.
 	}
 	tx.behind.add(txnSheet, id, t.Ref, t.Key, string(t.Kind), micros(t.At), int64(t.Reverses), int64(t.Via), t.Note)
 	tx.behind.setKey(t.Key, true)
+	tx.behind.setRef(txnSheet, t.Ref)
 	t.ID = ledger.TransactionID(id)
 	e := txnEvent{
 		ID: id, Ref: t.Ref, Key: t.Key, Kind: string(t.Kind),
@@ -232,13 +233,10 @@ func (tx *Tx) taken(ctx context.Context, t *ledger.Transaction) (bool, error) {
 	switch {
 	case used:
 		return true, nil
-	case known && t.Ref == "":
+	case t.Ref != "" && tx.behind.refs[sheetRef{txnSheet, t.Ref}]:
+		return true, nil
+	case known && (t.Ref == "" || tx.fresh[t.Ref]):
 		return false, nil
-	}
-	for _, r := range tx.behind.rows[txnSheet] {
-		if t.Ref != "" && r[1] == t.Ref {
-			return true, nil
-		}
 	}
 	var n int64
 	err := tx.peek(ctx, `SELECT (SELECT count(*) FROM txn WHERE key = $1) + (SELECT count(*) FROM txn WHERE ref = $2 AND ref <> '')`,

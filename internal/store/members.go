@@ -20,7 +20,7 @@ const (
 
 const memberColumns = `m.id, m.key, m.state, m.secret, m.language, m.chosen, m.muted, m.role, m.ceiling, m.line,
 	m.opened_at, m.seen_at, m.frozen_at, m.frozen_by, m.lost_at, m.locked_till, m.look_till, m.ask_till, m.doubt_till, m.proved_at,
-	m.waiting, m.flood_till, k.sealed`
+	m.waiting, m.flood_till, m.grp, k.sealed`
 
 const fromMember = ` FROM member m LEFT JOIN key k ON k.id = m.key `
 
@@ -30,7 +30,7 @@ func (tx *Tx) scanMember(scan func(...any) error) (*member.Member, error) {
 	err := scan(&m.ID, &m.Key, &m.State, &secret, &m.Language, &m.Chosen, &m.Muted, &m.Role, &m.Ceiling, &m.Line,
 		moment{&m.OpenedAt}, moment{&m.SeenAt}, moment{&m.FrozenAt}, &m.FrozenBy, moment{&m.LostAt}, moment{&m.LockedTill},
 		moment{&m.LookTill}, moment{&m.AskTill}, moment{&m.DoubtTill}, moment{&m.ProvedAt},
-		&m.Waiting, moment{&m.FloodTill}, &wrapped)
+		&m.Waiting, moment{&m.FloodTill}, &m.Group, &wrapped)
 	if err != nil {
 		return nil, found(err)
 	}
@@ -146,10 +146,12 @@ func (tx *Tx) SaveMember(ctx context.Context, m *member.Member) error {
 	tx.changeStanding()
 	err := tx.later(ctx, `UPDATE member SET key = $2, state = $3, secret = $4, number_hash = $5, language = $6, chosen = $7, muted = $8,
 		role = $9, ceiling = $10, line = $11, opened_at = $12, seen_at = $13, frozen_at = $14, lost_at = $15, locked_till = $16,
-		look_till = $17, ask_till = $18, doubt_till = $19, proved_at = $20, waiting = $21, flood_till = $22, frozen_by = $23 WHERE id = $1`,
+		look_till = $17, ask_till = $18, doubt_till = $19, proved_at = $20, waiting = $21, flood_till = $22, frozen_by = $23,
+		grp = $24 WHERE id = $1`,
 		int64(m.ID), m.Key, string(m.State), secret, hash, m.Language, bit(m.Chosen), bit(m.Muted),
 		string(m.Role), m.Ceiling, m.Line, micros(m.OpenedAt), micros(m.SeenAt), micros(m.FrozenAt), micros(m.LostAt), micros(m.LockedTill),
-		micros(m.LookTill), micros(m.AskTill), micros(m.DoubtTill), micros(m.ProvedAt), bit(m.Waiting), micros(m.FloodTill), string(m.FrozenBy))
+		micros(m.LookTill), micros(m.AskTill), micros(m.DoubtTill), micros(m.ProvedAt), bit(m.Waiting), micros(m.FloodTill), string(m.FrozenBy),
+		m.Group)
 	if err != nil {
 		return err
 	}
@@ -157,7 +159,7 @@ func (tx *Tx) SaveMember(ctx context.Context, m *member.Member) error {
 		ID: int64(m.ID), Key: m.Key, State: string(m.State), Secret: secret, Language: m.Language, Chosen: m.Chosen, Muted: m.Muted,
 		Role: string(m.Role), Ceiling: m.Ceiling, Opened: micros(m.OpenedAt), Seen: micros(m.SeenAt), Frozen: micros(m.FrozenAt), FrozenBy: string(m.FrozenBy),
 		Lost: micros(m.LostAt), Locked: micros(m.LockedTill), Look: micros(m.LookTill), Ask: micros(m.AskTill),
-		Doubt: micros(m.DoubtTill), Proved: micros(m.ProvedAt),
+		Doubt: micros(m.DoubtTill), Proved: micros(m.ProvedAt), Group: m.Group,
 	}})
 	return nil
 }
@@ -175,7 +177,7 @@ func (tx *Tx) Erase(ctx context.Context, m *member.Member, nickFree time.Time) e
 	if err := tx.GiveUpNick(ctx, m, nickFree); err != nil {
 		return err
 	}
-	m.State, m.Number, m.Nick, m.Word, m.Role = member.Closed, sms.Number{}, "", "", ""
+	m.State, m.Number, m.Nick, m.Word, m.Role, m.Group = member.Closed, sms.Number{}, "", "", "", ""
 	if err := tx.SaveMember(ctx, m); err != nil {
 		return err
 	}

@@ -95,6 +95,7 @@ func (tx *Tx) InsertOrder(ctx context.Context, o *order.Order, owner *member.Mem
 		o.ID, o.Ref, string(o.Kind), o.Owner, o.Payer, o.Amount.Currency().Code, int64(o.Amount.Currency().Decimals),
 		keyID, secret, int64(o.CodeLen), micros(o.Created), int64(o.Target), o.TargetRef,
 	}, changing(o)...)...)
+	tx.behind.setRef(orderSheet, o.Ref)
 	tx.orderChanged(o, keyID, secret)
 	return nil
 }
@@ -102,8 +103,13 @@ func (tx *Tx) InsertOrder(ctx context.Context, o *order.Order, owner *member.Mem
 // freeRef draws a reference that no order has.
 func (tx *Tx) freeRef(ctx context.Context, length int) (string, error) {
 	for range maxDraws {
+		if n := len(tx.drawn); n > 0 && len(tx.drawn[n-1]) >= length {
+			ref := tx.drawn[n-1]
+			tx.drawn = tx.drawn[:n-1]
+			return ref, nil
+		}
 		ref := order.DrawRef(length)
-		if slices.ContainsFunc(tx.behind.rows[orderSheet], func(r []any) bool { return r[orderRefAt] == ref }) {
+		if tx.behind.refs[sheetRef{orderSheet, ref}] {
 			continue
 		}
 		var n int64

@@ -56,8 +56,9 @@ func ParseOutID(s string) (int64, bool) {
 	return id, err == nil
 }
 
-// Enqueue puts an SMS into the outbox. It is sealed for the member it goes to,
-// nil for a stranger or for somebody whose key is about to be destroyed.
+// Enqueue puts an SMS into the outbox, to leave at once or at its Next. It is
+// sealed for the member it goes to, nil for a stranger or for somebody whose key
+// is about to be destroyed.
 func (tx *Tx) Enqueue(ctx context.Context, o Out, to *member.Member) (err error) {
 	var key sealKey
 	if to != nil {
@@ -70,12 +71,16 @@ func (tx *Tx) Enqueue(ctx context.Context, o Out, to *member.Member) (err error)
 		return err
 	}
 	_, segments := sms.Segments(o.Text)
+	next := tx.now
+	if o.Next.After(next) {
+		next = o.Next
+	}
 	id, err := tx.nextID(ctx, "outbox")
 	if err != nil {
 		return err
 	}
 	tx.behind.add(outboxSheet, id, micros(tx.now), int64(o.Member), key.id, key.seal("outbox", o.To.E164()+"\x00"+o.Text), o.Gateway,
-		int64(o.Priority), micros(o.Expires), micros(tx.now), Queued, int64(segments))
+		int64(o.Priority), micros(o.Expires), micros(next), Queued, int64(segments))
 	tx.touch(Outgoing)
 	return nil
 }

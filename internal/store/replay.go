@@ -18,6 +18,7 @@ var ErrReplay = errors.New("journal does not replay")
 type keeper interface {
 	ledger.HoldTx
 	openAccount(ctx context.Context, e *accountEvent) error
+	setFloor(ctx context.Context, a ledger.Account) error
 }
 
 // memoryKeeper makes Books a keeper.
@@ -26,6 +27,8 @@ type memoryKeeper struct{ *ledger.Books }
 func (k memoryKeeper) openAccount(_ context.Context, e *accountEvent) error {
 	return k.Open(e.account())
 }
+
+func (k memoryKeeper) setFloor(_ context.Context, a ledger.Account) error { return k.Books.SetFloor(a) }
 
 func (e accountEvent) account() ledger.Account {
 	zero := money.New(0, money.Currency{Code: e.Currency, Decimals: e.Decimals})
@@ -45,8 +48,21 @@ func replay(ctx context.Context, k keeper, e event, at int64) error {
 		return replayTxn(ctx, k, e.Txn, at)
 	case e.Hold != nil:
 		return replayHold(ctx, k, e.Hold)
+	case e.Floor != nil:
+		return replayFloor(ctx, k, e.Floor)
 	}
 	return nil
+}
+
+func replayFloor(ctx context.Context, k keeper, e *floorEvent) error {
+	a, err := k.Account(ctx, ledger.AccountID(e.Account))
+	if err != nil {
+		return fmt.Errorf("account %d: %w", e.Account, err)
+	}
+	if err := a.SetFloor(money.New(e.Floor, a.Balance.Currency())); err != nil {
+		return err
+	}
+	return k.setFloor(ctx, a)
 }
 
 func replayTxn(ctx context.Context, k keeper, e *txnEvent, at int64) error {

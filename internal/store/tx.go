@@ -31,6 +31,8 @@ type Tx struct {
 	owned      map[member.ID][]ledger.AccountID    // whose accounts it has read
 	knownOwned map[member.ID][]ledger.AccountID    // as of before it
 	keys       map[int64]sealKey                   // that it has unwrapped
+	drawn      []string                            // references that nothing has, see ExpectMany
+	fresh      map[string]bool                     // those, and those of them that were used
 }
 
 // ErrReadOnly means that a View tried to write.

@@ -204,6 +204,10 @@ func (v *verifier) replay(ctx context.Context, r journalRow, e event) error {
 		v.accounts[e.Account.ID] = *e.Account
 	case e.Hold != nil:
 		v.holds[e.Hold.ID] = *e.Hold
+	case e.Floor != nil:
+		a := v.accounts[e.Floor.Account]
+		a.Floor = e.Floor.Floor
+		v.accounts[e.Floor.Account] = a
 	case e.Erase != nil:
 		v.erased.add(e.Erase.Key)
 	case e.Txn != nil:
