@@ -27,6 +27,7 @@ test: components vet real race twilio packaging fuzz kills disk failover bank li
 
 components:
 	.ci/components
+	cd internal/console/testdata/axe && npm ci --ignore-scripts --no-audit --no-fund
 
 vet:
 	test -z "$$(gofmt -l . | tee /dev/stderr)"

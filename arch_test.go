@@ -66,6 +66,9 @@ var house = []room{
 	{"internal/teller", "courier grammar guard ledger member money notice order payment setting sms store treasury", ""},
 	{"internal/server", "courier duty grammar notice payment phrase setting sms store teller treasury", ""},
 
+	// what looks at pages, in tests
+	{"internal/browsertest", "", "os testing"},
+
 	// 4: edges
 	{"internal/metrics", "courier server sms store", "net/http"},
 	{"internal/rest", "auth ledger member money payment store", "net/http"},
