@@ -39,6 +39,7 @@ var house = []room{
 	{"internal/order", "ledger money sms", ""},
 	{"internal/guard", "", ""},
 	{"internal/card", "", ""},
+	{"internal/table", "", ""},
 	{"internal/phrase", "money sms", ""},
 	{"internal/grammar", "money sms", ""},
 	{"internal/story", "money setting sms", "os testing"},

@@ -47,10 +47,9 @@ func (c reverseCommand) Run(ctx context.Context, io *Streams) error {
 	}
 	var back, whole money.Amount
 	err := c.decide(ctx, member.Role.MayReverse, func(b *books, tx *store.Tx, by string, admin *member.Member, ref string) (err error) {
-		if back, err = b.Treasury.Reverse(ctx, tx, by, admin, ref, c.Fraud); err != nil {
+		if back, err = b.Treasury.Reverse(ctx, tx, by, admin, ref, c.Fraud, c.Reason); err != nil {
 			return err
 		}
-		tx.Act(by, "reverse.reason", "transaction:"+ref, c.Reason)
 		txn, err := tx.TransactionByRef(ctx, ref)
 		if err == nil && len(txn.Postings) > 1 {
 			whole = txn.Postings[1].Amount
@@ -73,7 +72,7 @@ type disputeCommand struct {
 // Run decides a dispute about a payment.
 func (c disputeCommand) Run(ctx context.Context, _ *Streams) error {
 	return c.decide(ctx, member.Role.MayReverse, func(b *books, tx *store.Tx, by string, _ *member.Member, ref string) error {
-		return b.Treasury.Decide(ctx, tx, by, ref, c.Decision == "return")
+		return b.Treasury.Decide(ctx, tx, by, ref, c.Decision == "return", "")
 	})
 }
 

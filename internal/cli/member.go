@@ -259,7 +259,7 @@ type memberShow struct{ who }
 // Run prints a member's sheet, and has the journal note it.
 func (c memberShow) Run(ctx context.Context, io *Streams) error {
 	return c.act(ctx, func(b *books, tx *store.Tx, m *member.Member) error {
-		tx.Act(treasury.Operator, "see", treasury.By(m), "")
+		tx.Act(treasury.Operator, treasury.Looked, treasury.By(m), "")
 		balances, err := b.balances(ctx, tx, m)
 		if err != nil {
 			return err
@@ -312,7 +312,7 @@ type memberFreeze struct{ who }
 // Run blocks paying out of an account.
 func (c memberFreeze) Run(ctx context.Context, _ *Streams) error {
 	return c.act(ctx, func(b *books, tx *store.Tx, m *member.Member) error {
-		return b.Treasury.Freeze(ctx, tx, treasury.Operator, m)
+		return b.Treasury.Freeze(ctx, tx, treasury.Operator, m, "")
 	})
 }
 
@@ -321,7 +321,7 @@ type memberUnfreeze struct{ who }
 // Run lets an account pay again.
 func (c memberUnfreeze) Run(ctx context.Context, _ *Streams) error {
 	return c.act(ctx, func(b *books, tx *store.Tx, m *member.Member) error {
-		return b.Treasury.Unfreeze(ctx, tx, treasury.Operator, m)
+		return b.Treasury.Unfreeze(ctx, tx, treasury.Operator, m, "")
 	})
 }
 
@@ -363,7 +363,7 @@ func (c memberRenumber) Run(ctx context.Context, io *Streams) error {
 			return err
 		}
 		wait = b.Settings.NumberWait
-		return b.Treasury.Renumber(ctx, tx, treasury.Operator, m, to)
+		return b.Treasury.Renumber(ctx, tx, treasury.Operator, m, to, "")
 	})
 	if err != nil {
 		return err

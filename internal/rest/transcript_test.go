@@ -195,9 +195,9 @@ func (d *desk) act(line string) {
 			}
 			switch words[0] {
 			case "freeze":
-				return d.server.Treasury.Freeze(ctx, tx, treasury.Operator, m)
+				return d.server.Treasury.Freeze(ctx, tx, treasury.Operator, m, "")
 			case "unfreeze":
-				return d.server.Treasury.Unfreeze(ctx, tx, treasury.Operator, m)
+				return d.server.Treasury.Unfreeze(ctx, tx, treasury.Operator, m, "")
 			case "lost":
 				m.LostAt = tx.Now()
 			case "close":

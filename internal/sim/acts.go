@@ -77,10 +77,10 @@ func (s *stage) act(ctx context.Context, tx *store.Tx, admin *member.Member, a s
 	case "credit":
 		return s.credit(ctx, tx, admin, a)
 	case "reverse":
-		_, err := s.Treasury.Reverse(ctx, tx, by, admin, a.Args[0], true)
+		_, err := s.Treasury.Reverse(ctx, tx, by, admin, a.Args[0], true, "")
 		return err
 	case "dispute":
-		return s.Treasury.Decide(ctx, tx, by, a.Args[0], a.Args[1] == "return")
+		return s.Treasury.Decide(ctx, tx, by, a.Args[0], a.Args[1] == "return", "")
 	case "release", "reject":
 		return s.Treasury.Review(ctx, tx, by, admin, a.Args[0], a.Name == "release")
 	case "pause":
@@ -102,15 +102,15 @@ func (s *stage) actOn(ctx context.Context, tx *store.Tx, by string, a story.Act)
 	}
 	switch a.Name {
 	case "freeze":
-		return s.Treasury.Freeze(ctx, tx, by, m)
+		return s.Treasury.Freeze(ctx, tx, by, m, "")
 	case "unfreeze":
-		return s.Treasury.Unfreeze(ctx, tx, by, m)
+		return s.Treasury.Unfreeze(ctx, tx, by, m, "")
 	}
 	n, err := sms.FromE164(a.Args[1])
 	if err != nil {
 		return err
 	}
-	return s.Treasury.Renumber(ctx, tx, by, m, n)
+	return s.Treasury.Renumber(ctx, tx, by, m, n, "")
 }
 
 // errCeiling means that a second person must approve a credit.

@@ -118,7 +118,7 @@ func (k *talk) administer(ctx context.Context, q *order.Order) error {
 	if q.Kind == order.Unfreeze {
 		act = k.treasury.Unfreeze
 	}
-	if err := act(ctx, k.tx, by, m); err != nil {
+	if err := act(ctx, k.tx, by, m, ""); err != nil {
 		return err
 	}
 	return k.administered(ctx, q)

@@ -45,6 +45,9 @@ var (
 // Operator is who acts on the machine itself.
 const Operator = "operator"
 
+// Looked is the act of opening what is known of a member.
+const Looked = "member.look"
+
 // By names an administrator in the journal.
 func By(m *member.Member) string { return "member:" + strconv.FormatInt(int64(m.ID), 10) }
 
@@ -147,8 +150,8 @@ func (t *Treasury) grantKey(name string) string {
 }
 
 // Freeze blocks paying out of an account. Freezing again changes nothing.
-func (t *Treasury) Freeze(ctx context.Context, tx *store.Tx, by string, m *member.Member) error {
-	tx.Act(by, "freeze", on(m), "")
+func (t *Treasury) Freeze(ctx context.Context, tx *store.Tx, by string, m *member.Member, reason string) error {
+	tx.Act(by, "freeze", on(m), reason)
 	if !m.FrozenAt.IsZero() && m.FrozenBy == member.Desk {
 		return nil
 	}
@@ -160,8 +163,8 @@ func (t *Treasury) Freeze(ctx context.Context, tx *store.Tx, by string, m *membe
 }
 
 // Unfreeze lets an account pay again, whatever blocked it, and tells its member.
-func (t *Treasury) Unfreeze(ctx context.Context, tx *store.Tx, by string, m *member.Member) error {
-	tx.Act(by, "unfreeze", on(m), "")
+func (t *Treasury) Unfreeze(ctx context.Context, tx *store.Tx, by string, m *member.Member, reason string) error {
+	tx.Act(by, "unfreeze", on(m), reason)
 	if !m.Frozen() && !m.LockedTill.After(tx.Now()) {
 		return nil
 	}
@@ -317,7 +320,7 @@ func unknown(ref string, err error) error {
 
 // Reverse takes one transfer back, as a fraud or as a mistake, as far as its
 // money is still there, and returns how much came back.
-func (t *Treasury) Reverse(ctx context.Context, tx *store.Tx, by string, admin *member.Member, ref string, fraud bool) (money.Amount, error) {
+func (t *Treasury) Reverse(ctx context.Context, tx *store.Tx, by string, admin *member.Member, ref string, fraud bool, reason string) (money.Amount, error) {
 	txn, err := tx.TransactionByRef(ctx, ref)
 	if err != nil {
 		return money.Amount{}, unknown(ref, err)
@@ -326,22 +329,22 @@ func (t *Treasury) Reverse(ctx context.Context, tx *store.Tx, by string, admin *
 	if admin != nil {
 		id = int64(admin.ID)
 	}
-	tx.Act(by, "reverse", "transaction:"+ref, "")
+	tx.Act(by, "reverse", "transaction:"+ref, reason)
 	return t.Desk.Undo(ctx, tx, txn, fraud, id)
 }
 
 // Decide ends a dispute about a payment: its money goes back, or stays.
-func (t *Treasury) Decide(ctx context.Context, tx *store.Tx, by string, ref string, giveBack bool) error {
+func (t *Treasury) Decide(ctx context.Context, tx *store.Tx, by string, ref string, giveBack bool, reason string) error {
 	txn, err := tx.TransactionByRef(ctx, ref)
 	if err != nil {
 		return unknown(ref, err)
 	}
 	if giveBack {
-		tx.Act(by, "dispute.return", "transaction:"+ref, "")
+		tx.Act(by, "dispute.return", "transaction:"+ref, reason)
 		_, err = t.Desk.Undo(ctx, tx, txn, false, 0)
 		return err
 	}
-	tx.Act(by, "dispute.keep", "transaction:"+ref, "")
+	tx.Act(by, "dispute.keep", "transaction:"+ref, reason)
 	return t.Desk.Keep(ctx, tx, txn.ID, ref)
 }
 
@@ -364,11 +367,11 @@ func (t *Treasury) Review(ctx context.Context, tx *store.Tx, by string, admin *m
 }
 
 // Renumber starts to move an account to another number. It returns ErrTaken.
-func (t *Treasury) Renumber(ctx context.Context, tx *store.Tx, by string, m *member.Member, to sms.Number) error {
+func (t *Treasury) Renumber(ctx context.Context, tx *store.Tx, by string, m *member.Member, to sms.Number, reason string) error {
 	if _, err := tx.MemberByNumber(ctx, to); !errors.Is(err, store.ErrNotFound) {
 		return errors.Join(err, fmt.Errorf("number: %w", ErrTaken))
 	}
-	tx.Act(by, "renumber", on(m), "")
+	tx.Act(by, "renumber", on(m), reason)
 	return t.Desk.Renumber(ctx, tx, m, &order.Order{Secret: order.Secret{Number: to.E164(), Typed: to.National()}})
 }
 
