@@ -172,7 +172,7 @@ func (f *Frame) serveStatic(mux *http.ServeMux) {
 			http.ServeFileFS(w, r, from, file)
 		})
 	}
-	for _, name := range []string{"console.css", "htmx.min.js"} {
+	for _, name := range []string{"console.css", "console.svg", "htmx.min.js"} {
 		serve(name, files, "static/"+name)
 	}
 	for _, r := range f.rooms {
