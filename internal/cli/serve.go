@@ -18,6 +18,7 @@ import (
 	"maillon/internal/rest"
 	"maillon/internal/server"
 	"maillon/internal/sim"
+	"maillon/internal/store"
 )
 
 // Bounds of the HTTP server. Streams of the page of phones end by themselves.
@@ -165,9 +166,10 @@ func (c *serveCommand) start(ctx context.Context, config Config, home home, g *g
 	if err != nil {
 		return nil, exitf(ExitTrouble, "open %s: %w", home.name, err)
 	}
-	if config.SlowQuery != 0 {
-		s.DB.SetSlow(max(config.SlowQuery, 0))
+	if config.SlowQuery == 0 {
+		config.SlowQuery = store.UsuallySlow
 	}
+	s.DB.SetSlow(max(config.SlowQuery, 0))
 	if err := (&books{s, c.folder()}).checkUnit(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -11,10 +11,12 @@ import (
 
 // Bounds of what is told of slow statements.
 const (
-	defaultSlow   = 200 * time.Millisecond
 	maxSlowLines  = 10 // a minute; more are only counted
 	maxSlowLetter = 300
 )
+
+// UsuallySlow is from when on a server says that a statement is slow.
+const UsuallySlow = 200 * time.Millisecond
 
 // A stopwatch tells which statements take long. It tells their texts, which
 // are constants of this package, and never what they were given.
@@ -27,14 +29,10 @@ type stopwatch struct {
 	told   int
 }
 
-func newStopwatch(c *counter) *stopwatch {
-	w := &stopwatch{counter: c}
-	w.bound.Store(int64(defaultSlow))
-	return w
-}
+func newStopwatch(c *counter) *stopwatch { return &stopwatch{counter: c} }
 
-// SetSlow says from when on a statement is slow and told in the log; 0 ends it.
-// It is 200 ms at first.
+// SetSlow says from when on a statement is slow and told in the log; with 0, as
+// at first, none is: whoever runs one command can do nothing about it.
 func (db *DB) SetSlow(d time.Duration) { db.watch.bound.Store(int64(d)) }
 
 // stop notes that a statement that began at a time is over.
