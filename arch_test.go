@@ -75,6 +75,7 @@ var house = []room{
 	{"internal/rest", "auth ledger member money payment store", "net/http"},
 	{"internal/console/frame", "auth ledger money notice payment setting store treasury", "net/http"},
 	{"internal/console/frame/frametest", "auth console/frame member money phrase server setting sms store treasury", "net/http testing"},
+	{"internal/console/tour", "console/frame", "net/http"},
 	{"internal/console/home", "auth console/frame money server store", ""},
 	{"internal/console", "console/frame console/home server", ""},
 	{"internal/phones", "ledger member money sms", "net net/http"},

@@ -90,6 +90,7 @@ type Frame struct {
 	rooms   []Room
 	words   map[string]*words             // by language
 	sheets  map[string]*template.Template // by language, room and page
+	mux     *http.ServeMux
 	handler http.Handler
 }
 
@@ -125,7 +126,7 @@ func New(o Options, rooms ...Room) (*Frame, error) {
 	mux.Handle("GET "+Root, http.RedirectHandler(Root+"/", http.StatusSeeOther))
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(f.page("frame", Page{Right: Anybody, Serve: func(*Visit) error { return errForged }}))
-	f.handler = guard.Handler(mux)
+	f.mux, f.handler = mux, guard.Handler(mux)
 	return f, nil
 }
 
@@ -135,6 +136,22 @@ func (f *Frame) Pages() (all []Page) {
 		all = append(all, r.Pages...)
 	}
 	return all
+}
+
+// Route returns the route of the page at a path beneath Root, "" if there is
+// none.
+func (f *Frame) Route(path string) string {
+	r, err := http.NewRequest(http.MethodGet, Root+path, nil) //nolint:noctx // it goes nowhere
+	if err != nil {
+		return ""
+	}
+	_, pattern := f.mux.Handler(r)
+	method, at, _ := strings.Cut(pattern, " ")
+	at, ok := strings.CutPrefix(at, Root)
+	if !ok {
+		return ""
+	}
+	return method + " " + at
 }
 
 // policy lets a page load what this handler serves, and nothing else.

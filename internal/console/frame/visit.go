@@ -196,16 +196,16 @@ func (v *Visit) notice() string {
 	return v.words.say(n.Word, args...)
 }
 
-// Names of the cookie that holds the session: by HTTPS a browser takes it from
-// this host alone.
+// SessionCookie is the name of the cookie that holds the session. By HTTPS it is
+// another, which a browser takes from this host alone.
 const (
-	sessionCookie       = "maillon"
-	secureSessionCookie = "__Host-maillon"
+	SessionCookie       = "maillon"
+	secureSessionCookie = "__Host-" + SessionCookie
 )
 
 // Token returns the session that a request carries, "" if none.
 func Token(r *http.Request) string {
-	name := sessionCookie
+	name := SessionCookie
 	if Secure(r) {
 		name = secureSessionCookie
 	}
@@ -218,7 +218,7 @@ func Token(r *http.Request) string {
 
 // SetToken gives a session to the browser, or takes it away with "".
 func (v *Visit) SetToken(token string) {
-	c := &http.Cookie{Name: sessionCookie, Value: token, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	c := &http.Cookie{Name: SessionCookie, Value: token, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	if Secure(v.Request) {
 		c.Name, c.Secure = secureSessionCookie, true
 	}
