@@ -76,7 +76,7 @@ func (g *Guide) Look(ctx context.Context, path string) Stop {
 
 func (g *Guide) look(ctx context.Context, s *Stop) (body string) {
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, frame.Root+s.Path, nil)
-	r.AddCookie(&http.Cookie{Name: frame.SessionCookie, Value: g.Token})
+	r.AddCookie(&http.Cookie{Name: frame.SessionCookie, Value: g.Token}) //nolint:gosec // G124: of a request
 	w := httptest.NewRecorder()
 	began := time.Now()
 	g.Frame.ServeHTTP(w, r)
