@@ -80,6 +80,7 @@ type ActsWhere struct {
 	By      string
 	What    string
 	Subject string
+	But     string // not this act
 	Since   time.Time
 	Until   time.Time // before it; zero: to the end
 }
@@ -99,6 +100,9 @@ func (tx *Tx) Acts(ctx context.Context, w ActsWhere, limit int) ([]Act, error) {
 	}
 	if w.What != "" {
 		add(`what = $%d`, w.What)
+	}
+	if w.But != "" {
+		add(`what <> $%d`, w.But)
 	}
 	if w.Subject != "" {
 		add(`subject = $%d`, w.Subject)

@@ -87,9 +87,11 @@ func (tx *Tx) Quarantine(ctx context.Context, m sms.Incoming) error {
 
 // A Letter is one SMS of a thread, in or out.
 type Letter struct {
-	At   time.Time
-	Out  bool
-	Text string // "" once its time is over
+	At       time.Time
+	Out      bool
+	Text     string       // "" once its time is over
+	State    string       // what became of it, as in the outbox; of one that came: taken or quarantined
+	Priority sms.Priority // of one that left
 }
 
 // Thread returns the last SMS exchanged with a member, the oldest first.
@@ -106,7 +108,7 @@ func (tx *Tx) Thread(ctx context.Context, m *member.Member, limit int) ([]Letter
 		var l Letter
 		var column string
 		var sealed []byte
-		if err := scan(moment{&l.At}, &l.Out, &sealed); err != nil {
+		if err := scan(moment{&l.At}, &l.Out, &sealed, &l.State, &l.Priority); err != nil {
 			return err
 		}
 		if column = "inbox"; l.Out {
@@ -117,10 +119,10 @@ func (tx *Tx) Thread(ctx context.Context, m *member.Member, limit int) ([]Letter
 		}
 		all = append(all, l)
 		return nil
-	}, `SELECT at, out, sealed FROM (
-			SELECT * FROM (SELECT at, 0 AS out, sealed, id FROM inbox WHERE member = $1 AND key = $2 ORDER BY id DESC LIMIT $3 + 0) AS i
+	}, `SELECT at, out, sealed, state, priority FROM (
+			SELECT * FROM (SELECT at, 0 AS out, sealed, id, state, 0 AS priority FROM inbox WHERE member = $1 AND key = $2 ORDER BY id DESC LIMIT $3 + 0) AS i
 			UNION ALL
-			SELECT * FROM (SELECT at, 1 AS out, sealed, id FROM outbox WHERE member = $1 AND key = $2 ORDER BY id DESC LIMIT $3 + 0) AS o
+			SELECT * FROM (SELECT at, 1 AS out, sealed, id, state, priority FROM outbox WHERE member = $1 AND key = $2 ORDER BY id DESC LIMIT $3 + 0) AS o
 		) AS letters ORDER BY at DESC, out DESC, id DESC LIMIT $3 + 0`, int64(m.ID), m.Key, limit)
 	for i, j := 0, len(all)-1; i < j; i, j = i+1, j-1 {
 		all[i], all[j] = all[j], all[i]

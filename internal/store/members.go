@@ -352,21 +352,9 @@ func spellings(nick string) []string {
 // Neighbour returns the pseudo at distance 1 from a misspelt one, if there is
 // exactly one, and its member; else "".
 func (tx *Tx) Neighbour(ctx context.Context, nick string) (string, member.ID, error) {
-	const longest = 20
-	if len(nick) > longest {
-		return "", 0, nil
-	}
-	seen := map[member.ID]bool{}
-	for _, v := range spellings(nick) {
-		err := tx.each(ctx, func(scan func(...any) error) error {
-			var id member.ID
-			err := scan(&id)
-			seen[id] = true
-			return err
-		}, `SELECT member FROM nick_near WHERE hash = $1 LIMIT $2 + 0`, tx.nickHash("near", v), maxNear)
-		if err != nil {
-			return "", 0, err
-		}
+	seen, err := tx.near(ctx, nick)
+	if err != nil {
+		return "", 0, err
 	}
 	var near *member.Member
 	for id := range seen {
@@ -386,6 +374,28 @@ func (tx *Tx) Neighbour(ctx context.Context, nick string) (string, member.ID, er
 		return "", 0, nil
 	}
 	return near.Nick, near.ID, nil
+}
+
+// near returns the members whose pseudo shares a spelling with one letter less
+// with this one; nil if it is too long to be one.
+func (tx *Tx) near(ctx context.Context, nick string) (map[member.ID]bool, error) {
+	const longest = 20
+	if len(nick) > longest {
+		return nil, nil
+	}
+	seen := map[member.ID]bool{}
+	for _, v := range spellings(nick) {
+		err := tx.each(ctx, func(scan func(...any) error) error {
+			var id member.ID
+			err := scan(&id)
+			seen[id] = true
+			return err
+		}, `SELECT member FROM nick_near WHERE hash = $1 LIMIT $2 + 0`, tx.nickHash("near", v), maxNear)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return seen, nil
 }
 
 // oneApart reports whether one letter added, dropped, changed or swapped with
