@@ -23,7 +23,7 @@ const (
 func RefLen(used int64) int {
 	free := int64(1)
 	for n := range MaxRefLen {
-		free *= int64(len(refSymbols(n)))
+		free *= int64(len(RefSymbols(n)))
 		if n+1 >= MinRefLen && used < free/2 {
 			return n + 1
 		}
@@ -35,7 +35,7 @@ func RefLen(used int64) int {
 func DrawRef(n int) string {
 	var b strings.Builder
 	for i := range n {
-		set := refSymbols(i)
+		set := RefSymbols(i)
 		k, err := rand.Int(rand.Reader, big.NewInt(int64(len(set))))
 		if err != nil {
 			panic("order: " + err.Error()) // crypto/rand does not fail
@@ -51,14 +51,15 @@ func IsRef(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		if strings.IndexByte(refSymbols(i), s[i]) < 0 {
+		if strings.IndexByte(RefSymbols(i), s[i]) < 0 {
 			return false
 		}
 	}
 	return true
 }
 
-func refSymbols(i int) string {
+// RefSymbols returns what may stand at a place of a reference, counted from 0.
+func RefSymbols(i int) string {
 	if i%2 == 0 {
 		return refLetters
 	}

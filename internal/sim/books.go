@@ -87,8 +87,13 @@ func (b *Books) open(ctx context.Context, tx *store.Tx, opened, n int) error {
 // FillBooks leaves so many accounts and transfers in a file, see store.Fill.
 // Some members are merchants, whom many pay.
 func FillBooks(ctx context.Context, path string, secret store.Secret, accounts, transfers int64, progress func(done, total int64)) error {
+	return store.Fill(ctx, path, secret, filling(accounts, transfers, progress))
+}
+
+// filling says who pays whom in filled books.
+func filling(accounts, transfers int64, progress func(done, total int64)) store.Filling {
 	r := rand.New(rand.NewPCG(uint64(accounts), uint64(transfers))) //nolint:gosec // it decides who pays whom
-	return store.Fill(ctx, path, secret, store.Filling{
+	return store.Filling{
 		Currency: BooksCurrency(), Accounts: accounts, Transfers: transfers, Credit: loadFunds, Progress: progress,
 		Pay: func(members int64) (from, to, amount int64) {
 			from, to, amount = r.Int64N(members), r.Int64N(members), 1+r.Int64N(fillMaxPaid)
@@ -97,7 +102,7 @@ func FillBooks(ctx context.Context, path string, secret store.Secret, accounts, 
 			}
 			return from, to, amount
 		},
-	})
+	}
 }
 
 // FilledBooks are books that FillBooks has left.

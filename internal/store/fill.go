@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"maillon/internal/ledger"
 	"maillon/internal/money"
+	"maillon/internal/order"
 )
 
 // Bounds of Fill.
@@ -18,6 +20,7 @@ const (
 	fillCommit   = 2_000     // rows of the journal in one transaction
 	fillAhead    = 64        // rows of the journal that are made before they are written
 	fillCacheKiB = 256 << 10 // of SQLite: the index is sorted in pieces as large
+	fillRefLen   = 6         // characters of a reference: enough for ten million
 	fillSince    = 365 * 24 * time.Hour
 )
 
@@ -38,6 +41,9 @@ type Filling struct {
 	// amount at least 1. An amount that the payer does not have is not paid, and
 	// Pay is asked again.
 	Pay func(members int64) (from, to, amount int64)
+	// Orders says that each transfer is an order too, with a reference, as if
+	// somebody had asked for it by SMS.
+	Orders bool
 	// Progress, which may be nil, is told how many transfers are written.
 	Progress func(done, total int64)
 }
@@ -182,6 +188,7 @@ type page struct {
 	body     string
 	txns     []any
 	postings []any
+	orders   []any
 }
 
 // transfers makes pages on one processor and writes them on another.
@@ -236,15 +243,15 @@ func (l *loader) make(ctx context.Context, pages chan<- page) error {
 				events = append(events, event{Account: &accountEvent{
 					ID: id, Member: opened + 1, Currency: l.Currency.Code, Decimals: l.Currency.Decimals,
 				}})
-				events = append(events, p.post(l, ledger.Credit, &l.emission, &l.balances[opened], int64(FillEmission), id, l.Credit))
+				events = append(events, p.post(l, ledger.Credit, &l.emission, &l.balances[opened], int64(FillEmission), id, l.Credit)...)
 				opened++
 				continue
 			}
-			e, err := l.pay(&p)
+			paid, err := l.pay(&p)
 			if err != nil {
 				return err
 			}
-			events = append(events, e)
+			events = append(events, paid...)
 		}
 		body, err := encodeEvents(events)
 		if err != nil {
@@ -262,7 +269,7 @@ func (l *loader) make(ctx context.Context, pages chan<- page) error {
 }
 
 // pay makes one payment that its payer can make.
-func (l *loader) pay(p *page) (event, error) {
+func (l *loader) pay(p *page) ([]event, error) {
 	for range maxRefusals {
 		from, to, amount := l.Pay(l.Accounts)
 		if from == to || amount < 1 || l.balances[from] < amount {
@@ -271,11 +278,11 @@ func (l *loader) pay(p *page) (event, error) {
 		first := int64(FillFirst)
 		return p.post(l, ledger.Payment, &l.balances[from], &l.balances[to], first+from, first+to, amount), nil
 	}
-	return event{}, errors.New("nobody can pay")
+	return nil, errors.New("nobody can pay")
 }
 
 // post makes one transfer.
-func (p *page) post(l *loader, kind ledger.Kind, payer, payee *int64, from, to, amount int64) event {
+func (p *page) post(l *loader, kind ledger.Kind, payer, payee *int64, from, to, amount int64) []event {
 	l.txn++
 	*payer -= amount
 	*payee += amount
@@ -283,9 +290,44 @@ func (p *page) post(l *loader, kind ledger.Kind, payer, payee *int64, from, to, 
 		ID: l.txn, Key: FillKey(l.txn), Kind: string(kind),
 		Postings: [][2]int64{{from, -amount}, {to, amount}},
 	}
-	p.txns = append(p.txns, e.ID, e.Key, e.Kind, p.at)
+	if l.Orders {
+		e.Ref = fillRef(l.txn)
+	}
+	p.txns = append(p.txns, e.ID, e.Ref, e.Key, e.Kind, p.at)
 	p.postings = append(p.postings, e.ID, from, -amount, *payer, e.ID, to, amount, *payee)
-	return event{Txn: &e}
+	if !l.Orders {
+		return []event{{Txn: &e}}
+	}
+	o := fillOrder(e, kind, p.at, from-int64(FillEmission), to-int64(FillEmission), money.New(amount, l.Currency))
+	p.orders = append(p.orders, append([]any{
+		o.ID, o.Ref, string(o.Kind), o.Owner, o.Payer, l.Currency.Code, int64(l.Currency.Decimals), int64(0), nil, int64(0), p.at, int64(0), "",
+	}, changing(o)...)...)
+	return []event{{Txn: &e}, {Order: eventOf(o, 0, nil)}}
+}
+
+// fillOrder is the order that became a transfer. Members have the numbers that
+// follow those of their accounts; the association is 0.
+func fillOrder(e txnEvent, kind ledger.Kind, at, payer, payee int64, amount money.Amount) *order.Order {
+	paid := fromMicros(at)
+	o := &order.Order{
+		ID: e.ID, Ref: e.Ref, Kind: order.Pay, State: order.Done, Owner: payer, Asked: payer, Payer: payer, Payee: payee, Amount: amount,
+		Created: paid, Paid: paid, Ended: paid, Transaction: ledger.TransactionID(e.ID),
+	}
+	if kind == ledger.Credit {
+		o.Kind = order.Credit
+	}
+	return o
+}
+
+// fillRef is the reference of a transfer of filled books, by its number.
+func fillRef(n int64) string {
+	ref := make([]byte, fillRefLen)
+	for i := range slices.Backward(ref) {
+		set := order.RefSymbols(i)
+		ref[i] = set[n%int64(len(set))]
+		n /= int64(len(set))
+	}
+	return string(ref)
 }
 
 // FillKey is the key of a transfer of filled books, by its number: they sort as
@@ -294,12 +336,13 @@ func FillKey(n int64) string { return fmt.Sprintf("fill:%012d", n) }
 
 // The rows of Fill, and how many marks each has.
 const (
-	txnMarked     = `(?, '', ?, ?, ?, 0, 0, '')`
-	txnMarks      = 4
+	txnMarked     = `(?, ?, ?, ?, ?, 0, 0, '')`
+	txnMarks      = 5
 	postingMarked = `(?, 0, ?, ?, ?), (?, 1, ?, ?, ?)`
 	postingMarks  = 4
 	accountMarked = `(?, ?, '', ?, ?, 0, 0, ?, 0)`
 	accountMarks  = 5
+	orderMarks    = 29
 )
 
 func (l *loader) write(ctx context.Context, p page) error {
@@ -309,6 +352,12 @@ func (l *loader) write(ctx context.Context, p page) error {
 	}
 	if err := l.insert(ctx, `posting (txn, n, account, amount, balance)`, postingMarked, n, p.postings); err != nil {
 		return err
+	}
+	if len(p.orders) > 0 {
+		marked := "(?" + strings.Repeat(", ?", orderMarks-1) + ")"
+		if err := l.insert(ctx, `orders (`+orderRow+`)`, marked, n, p.orders); err != nil {
+			return err
+		}
 	}
 	return l.insert(ctx, `journal (seq, at, body, hash)`, `(?, ?, ?, ?)`, 1, []any{p.seq, p.at, p.body, p.hash})
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"maillon/internal/ledger"
+	"maillon/internal/order"
 	"maillon/internal/store"
 )
 
@@ -27,6 +28,34 @@ func TestFilledBooksAreProven(t *testing.T) {
 		t.Fatal(err)
 	}
 	prove(t, path, 3_001)
+}
+
+// Books may be filled with an order for each transfer, which is found by its
+// reference.
+func TestFilledBooksHaveOrders(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "books.db")
+	var n int64
+	filling := store.Filling{Currency: maillon, Accounts: 150, Transfers: 1_234, Credit: 100, Orders: true, Pay: func(members int64) (from, to, amount int64) {
+		n++
+		return n * 7 % members, n * 13 % members, 1 + n%90
+	}}
+	if err := store.Fill(t.Context(), path, secret, filling); err != nil {
+		t.Fatal(err)
+	}
+	prove(t, path, 1_234)
+	db := openFile(t, path)
+	defer db.Close()
+	view(t, db, func(tx *store.Tx) error {
+		last, err := tx.LastTransactions(t.Context(), 1)
+		if err != nil {
+			return err
+		}
+		o, err := tx.OrderByRef(t.Context(), last[0].Ref)
+		if err == nil && (o.Transaction != last[0].ID || o.State != order.Done) {
+			t.Errorf("the order of the last transfer is %+v", o)
+		}
+		return err
+	})
 }
 
 // prove proves filled books, and lets somebody pay and somebody else fail.

@@ -170,12 +170,17 @@ func (tx *Tx) orderChanged(o *order.Order, keyID int64, secret []byte) {
 	if o.State == order.Open && o.Paid.IsZero() && o.Kind != order.Request {
 		return // it dies with its code
 	}
-	tx.record(event{Order: &orderEvent{
+	tx.record(event{Order: eventOf(o, keyID, secret)})
+}
+
+// eventOf is what the journal says of an order.
+func eventOf(o *order.Order, keyID int64, secret []byte) *orderEvent {
+	return &orderEvent{
 		ID: o.ID, Ref: o.Ref, Kind: string(o.Kind), State: string(o.State), Owner: o.Owner, Asked: o.Asked, Payer: o.Payer, Payee: o.Payee,
 		Currency: o.Amount.Currency().Code, Decimals: o.Amount.Currency().Decimals, Amount: o.Amount.Minor(), Key: keyID, Secret: secret,
 		Question: o.Question, Created: micros(o.Created), Due: micros(o.Due), Paid: micros(o.Paid), Ended: micros(o.Ended),
 		Txn: int64(o.Transaction), Target: int64(o.Target), TargetRef: o.TargetRef, Hold: int64(o.Hold),
-	}})
+	}
 }
 
 // orders reads the orders whose IDs a query returns. Most often there are none,
