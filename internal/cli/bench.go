@@ -20,11 +20,12 @@ import (
 )
 
 type benchCommand struct {
-	Store benchStoreCommand `cmd:"" help:"Measure the books alone, beside the limit of the disk."`
-	API   benchAPICommand   `cmd:"" name:"api" help:"Measure the API for programs, beside a server over the raw log."`
-	SMS   benchSMSCommand   `cmd:"" name:"sms" help:"Measure whole conversations, beside the books alone and the limit of the disk."`
-	Grow  benchGrowCommand  `cmd:"" help:"Measure how books slow down as they grow: minutes, or with --accounts 10000000 an hour and 20 GB."`
-	Grown benchGrownCommand `cmd:"" hidden:""`
+	Store   benchStoreCommand   `cmd:"" help:"Measure the books alone, beside the limit of the disk."`
+	API     benchAPICommand     `cmd:"" name:"api" help:"Measure the API for programs, beside a server over the raw log."`
+	SMS     benchSMSCommand     `cmd:"" name:"sms" help:"Measure whole conversations, beside the books alone and the limit of the disk."`
+	Grow    benchGrowCommand    `cmd:"" help:"Measure how books slow down as they grow: minutes, or with --accounts 10000000 an hour and 20 GB."`
+	Console benchConsoleCommand `cmd:"" help:"Measure each page of the console, of a town of members."`
+	Grown   benchGrownCommand   `cmd:"" hidden:""`
 }
 
 // benchFlags are what every measure may be told.
@@ -59,6 +60,7 @@ type benchRow struct {
 	Name    string             `json:"name"`
 	What    string             `json:"what"`
 	Clients int                `json:"clients,omitempty"`
+	Page    string             `json:"page,omitempty"` // that was looked at
 	Done    int                `json:"done"`
 	Figures map[string]float64 `json:"figures"`
 }
@@ -207,7 +209,7 @@ func words(all map[string]string, between string) string {
 
 // The columns of a table: rates first, then what else was measured.
 func (row benchRow) columns() []string {
-	first := []string{accountsFigure, perSecond, p50, p99, ofLimit}
+	first := []string{accountsFigure, perSecond, p50, p95, p99, worst, ofLimit}
 	all := slices.DeleteFunc(slices.Clone(first), func(f string) bool { _, ok := row.Figures[f]; return !ok })
 	for _, f := range slices.Sorted(maps.Keys(row.Figures)) {
 		if !slices.Contains(first, f) {
@@ -224,6 +226,9 @@ func (row benchRow) heads() []string {
 	}
 	for _, f := range row.columns() {
 		all = append(all, strings.ReplaceAll(f, "_", " "))
+	}
+	if row.Page != "" {
+		all = append(all, "page")
 	}
 	return all
 }
@@ -242,6 +247,9 @@ func (row benchRow) cells() []string {
 		default:
 			all = append(all, fmt.Sprintf("%.0f", value))
 		}
+	}
+	if row.Page != "" {
+		all = append(all, row.Page)
 	}
 	return all
 }
