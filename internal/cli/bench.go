@@ -60,9 +60,9 @@ type benchRow struct {
 	Name    string             `json:"name"`
 	What    string             `json:"what"`
 	Clients int                `json:"clients,omitempty"`
-	Page    string             `json:"page,omitempty"` // that was looked at
 	Done    int                `json:"done"`
 	Figures map[string]float64 `json:"figures"`
+	Page    string             `json:"page,omitempty"` // that was looked at
 }
 
 // A benchMachine is where it was measured.
@@ -151,7 +151,7 @@ func (r *benchReport) add(name, what string, clients int, m sim.Measure, limit f
 	if limit > 0 {
 		figures[ofLimit] = m.PerSecond / limit
 	}
-	r.Rows = append(r.Rows, benchRow{fmt.Sprintf("%s/clients=%d", name, clients), what, clients, m.Done, figures})
+	r.Rows = append(r.Rows, benchRow{Name: fmt.Sprintf("%s/clients=%d", name, clients), What: what, Clients: clients, Done: m.Done, Figures: figures})
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -194,7 +194,7 @@ func (c *benchGrownCommand) Run(ctx context.Context, io *Streams) (err error) {
 		return err
 	}
 	state["resident_mib"] = residentMiB()
-	r.Rows = append(r.Rows, benchRow{c.name("books"), "the books: start, size, peak of memory, median time to look", 0, 1, state})
+	r.Rows = append(r.Rows, benchRow{Name: c.name("books"), What: "the books: start, size, peak of memory, median time to look", Done: 1, Figures: state})
 	for _, row := range r.Rows {
 		row.Figures[accountsFigure] = float64(c.Accounts)
 	}
