@@ -280,6 +280,11 @@ func (d *Desk) confirmClose(ctx context.Context, tx *store.Tx, o *order.Order, m
 	if err := d.MayClose(ctx, tx, m); err != nil {
 		return err
 	}
+	return d.leave(ctx, tx, o, m)
+}
+
+// leave is the end of an account, whoever asked for it.
+func (d *Desk) leave(ctx context.Context, tx *store.Tx, o *order.Order, m *member.Member) error {
 	accounts, err := tx.AccountsOf(ctx, m.ID)
 	if err != nil {
 		return err

@@ -83,6 +83,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.timers = s.roster.Duty("timers", nil)
 	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey(), LongCode: voice.LongestCode()}
 	s.Treasury = &treasury.Treasury{Desk: s.Desk, Kinds: map[string]treasury.Kind{}}
+	s.Treasury.Kinds[treasury.EraseMember] = s.Treasury.Erase
 	options := teller.Options{Always: c.Always, Backup: map[string]string{}, ModemDown: s.modemDown}
 	for _, l := range c.Lines {
 		if l.Backup != "" {
