@@ -112,6 +112,11 @@ func (c *benchConsoleCommand) fillTown(ctx context.Context, io *Streams, path st
 		return nil
 	}
 	making := path + ".filling"
+	for _, suffix := range []string{"", "-wal", "-shm"} { // of a run that was ended
+		if err := os.Remove(making + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
 	progress := io.bar(fmt.Sprintf("fill %d members", c.Members))
 	err := sim.FillTown(ctx, making, secret, c.Members, c.Payments, progress.tell)
 	progress.end()

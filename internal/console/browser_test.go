@@ -13,7 +13,6 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"maillon/internal/browsertest"
-	"maillon/internal/console"
 	"maillon/internal/console/frame"
 	"maillon/internal/console/frame/frametest"
 	"maillon/internal/console/tour"
@@ -107,9 +106,3 @@ func look(t *testing.T, b *browsertest.Browser, script, folder, path string) {
 }
 
 var notName = regexp.MustCompile(`[^a-z0-9]+`)
-
-// world is a console with something on each page.
-func world(t *testing.T) *frametest.Console {
-	t.Helper()
-	return frametest.Open(t, console.Rooms)
-}

@@ -1,0 +1,112 @@
+package console_test
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"testing"
+	"time"
+
+	"maillon/internal/console"
+	"maillon/internal/console/frame/frametest"
+	"maillon/internal/sms"
+	"maillon/internal/store"
+)
+
+// A town is a console, with telephones before it.
+type town struct {
+	*frametest.Console
+	t     *testing.T
+	texts int // that were sent to the service
+}
+
+// world is a console with something on each page: payments, a dispute, a credit
+// and a payment that wait, a gift, a change of number, an alert.
+func world(t *testing.T) *frametest.Console {
+	t.Helper()
+	w := &town{Console: frametest.Open(t, console.Rooms), t: t}
+	w.pays("yann", 10, "lena")
+	w.pays("lena", 5, "soazig")
+	ref := w.pays("yann", 7, "soazig")
+	w.sends("yann", "cancel "+ref)
+	w.sends("soazig", "no "+ref)
+	w.sends("lena", "pay 3 0639980155")
+	w.confirms("lena")
+	w.sends("cam", "credit 500 @yann workshop")
+	w.Update(func(ctx context.Context, tx *store.Tx) error {
+		lena, err := tx.MemberByNick(ctx, "lena")
+		if err != nil {
+			return err
+		}
+		to, err := sms.FromE164("+33639980177")
+		if err != nil {
+			return err
+		}
+		if err := w.Treasury.Renumber(ctx, tx, "member:2", lena, to, "new telephone"); err != nil {
+			return err
+		}
+		return tx.Raise(ctx, "STR1", lena.ID)
+	})
+	return w.Console
+}
+
+// sends lets somebody send one SMS.
+func (w *town) sends(from, text string) {
+	w.t.Helper()
+	w.texts++
+	n := w.Member(from).Number
+	err := w.Teller.Receive(w.t.Context(), sms.Incoming{
+		Gateway: "virtual", Key: fmt.Sprintf("%s %d", from, w.texts), From: n.E164(), To: "+33639980000", Text: text, SentAt: time.Now(),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+var asked = regexp.MustCompile(`reply (\d{3} \d{3})`)
+
+// answer returns the last text to somebody.
+func (w *town) answer(to string) (text string) {
+	w.t.Helper()
+	n := w.Member(to).Number
+	w.Update(func(ctx context.Context, tx *store.Tx) error {
+		for after := int64(0); ; {
+			all, err := tx.Outbox(ctx, after, store.MaxActs)
+			if err != nil || len(all) == 0 {
+				return err
+			}
+			for _, o := range all {
+				after = o.ID
+				if o.To == n {
+					text = o.Text
+				}
+			}
+		}
+	})
+	return text
+}
+
+// confirms sends back the code that somebody was asked for.
+func (w *town) confirms(name string) {
+	w.t.Helper()
+	text := w.answer(name)
+	code := asked.FindStringSubmatch(text)
+	if code == nil {
+		w.t.Fatalf("%s is asked for no code: %q", name, text)
+	}
+	w.sends(name, code[1])
+}
+
+var reference = regexp.MustCompile(`Ref ([A-Z0-9]+)`)
+
+// pays lets one member pay another by SMS, and returns the reference.
+func (w *town) pays(from string, sum int, to string) string {
+	w.t.Helper()
+	w.sends(from, fmt.Sprintf("pay %d @%s", sum, to))
+	w.confirms(from)
+	ref := reference.FindStringSubmatch(w.answer(from))
+	if ref == nil {
+		w.t.Fatalf("%s was told of no payment: %q", from, w.answer(from))
+	}
+	return ref[1]
+}
