@@ -62,10 +62,10 @@ var house = []room{
 	{"internal/courier", "duty member sms store", ""},
 	{"internal/notice", "guard member money phrase setting sms store", ""},
 	{"internal/payment", "card guard ledger member money notice order setting sms store", ""},
-	{"internal/auth", "member store", ""},
-	{"internal/treasury", "card ledger member money notice order payment sms store", ""},
+	{"internal/auth", "guard member sms store", ""},
+	{"internal/treasury", "auth card ledger member money notice order payment sms store", ""},
 	{"internal/teller", "courier grammar guard ledger member money notice order payment setting sms store treasury", ""},
-	{"internal/server", "courier duty grammar notice payment phrase setting sms store teller treasury", ""},
+	{"internal/server", "auth courier duty grammar notice payment phrase setting sms store teller treasury", ""},
 
 	// what looks at pages, in tests
 	{"internal/browsertest", "", "os testing"},

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"maillon/internal/auth"
 	"maillon/internal/courier"
 	"maillon/internal/duty"
 	"maillon/internal/grammar"
@@ -56,6 +57,7 @@ type Server struct {
 	Book     *phrase.Book
 	Desk     *payment.Desk
 	Treasury *treasury.Treasury
+	Gate     *auth.Gate
 	Teller   *teller.Teller
 	Courier  *courier.Courier // nil without lines
 
@@ -84,6 +86,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey(), LongCode: voice.LongestCode()}
 	s.Treasury = &treasury.Treasury{Desk: s.Desk, Kinds: map[string]treasury.Kind{}}
 	s.Treasury.Kinds[treasury.EraseMember] = s.Treasury.Erase
+	s.Gate = auth.NewGate(db, s.Treasury.Find)
 	options := teller.Options{Always: c.Always, Backup: map[string]string{}, ModemDown: s.modemDown}
 	for _, l := range c.Lines {
 		if l.Backup != "" {

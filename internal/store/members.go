@@ -196,7 +196,7 @@ func (tx *Tx) clearMember(ctx context.Context, id int64) error {
 			return err
 		}
 	}
-	return nil
+	return tx.clearStaff(ctx, id)
 }
 
 func (tx *Tx) eraseKey(ctx context.Context, id int64) error {

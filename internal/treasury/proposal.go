@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
+	"maillon/internal/auth"
+	"maillon/internal/member"
 	"maillon/internal/store"
 )
 
@@ -46,7 +49,8 @@ func (t *Treasury) Propose(ctx context.Context, tx *store.Tx, by, kind string, p
 func subject(id int64) string { return "proposal:" + strconv.FormatInt(id, 10) }
 
 // Approve does what another person has proposed. It returns ErrSecond,
-// ErrDecided or ErrTooLate.
+// ErrDecided, ErrTooLate, or auth.ErrRenew for a person who must prove anew who
+// they are.
 func (t *Treasury) Approve(ctx context.Context, tx *store.Tx, by string, id int64) error {
 	p, err := t.pending(ctx, tx, id)
 	if err != nil {
@@ -54,6 +58,9 @@ func (t *Treasury) Approve(ctx context.Context, tx *store.Tx, by string, id int6
 	}
 	if p.By == by {
 		return ErrSecond
+	}
+	if err := trusted(ctx, tx, by); err != nil {
+		return err
 	}
 	do, ok := t.Kinds[p.Kind]
 	if !ok {
@@ -65,6 +72,23 @@ func (t *Treasury) Approve(ctx context.Context, tx *store.Tx, by string, id int6
 	tx.Act(by, "approve", subject(id), p.Kind)
 	p.DecidedBy = by
 	return do(ctx, tx, p)
+}
+
+// trusted returns auth.ErrRenew for a person whose sessions were revoked.
+func trusted(ctx context.Context, tx *store.Tx, by string) error {
+	digits, is := strings.CutPrefix(by, "member:")
+	if !is {
+		return nil // whoever holds the machine
+	}
+	id, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return fmt.Errorf("who is %q: %w", by, err)
+	}
+	m, err := tx.Member(ctx, member.ID(id))
+	if err != nil {
+		return err
+	}
+	return auth.MayApprove(ctx, tx, m)
 }
 
 // Decline ends a proposal. Whoever made it may take it back too.

@@ -197,7 +197,8 @@ func (t *Treasury) Pause(ctx context.Context, tx *store.Tx, by string) error {
 }
 
 // Resume lets payments go on once two persons asked for it within an hour. It
-// reports whether they do; not yet after the first one. Orders that the pause
+// reports whether they do; not yet after the first one. Neither may be one whose
+// sessions were revoked. Orders that the pause
 // met are cancelled, and their owners told.
 func (t *Treasury) Resume(ctx context.Context, tx *store.Tx, by string) (bool, error) {
 	since, err := tx.Paused(ctx)
@@ -206,6 +207,9 @@ func (t *Treasury) Resume(ctx context.Context, tx *store.Tx, by string) (bool, e
 	}
 	if since.IsZero() {
 		return false, ErrNotPaused
+	}
+	if err := trusted(ctx, tx, by); err != nil {
+		return false, err
 	}
 	first, err := tx.State(ctx, resumeProposed)
 	if err != nil {
