@@ -21,9 +21,9 @@ CRASHES = 300
 FAILOVERS = 3
 BANKS = 48
 
-.PHONY: test components vet lint real race twilio packaging fuzz kills disk failover bank bench
+.PHONY: test components vet lint real race twilio packaging fuzz attacks kills disk failover bank bench
 
-test: components vet real race twilio packaging fuzz kills disk failover bank lint
+test: components vet real race twilio packaging fuzz attacks kills disk failover bank lint
 
 components:
 	.ci/components
@@ -63,6 +63,10 @@ fuzz:
 			timeout 5m go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) -fuzzminimizetime 10x "./$$(dirname "$$file")" </dev/null; \
 		done; \
 	done
+
+# Thieves do whatever chance lets them do, and balances are put back.
+attacks:
+	MAILLON_ATTACKS=10000 go test -count=1 -timeout 10m ./internal/correction
 
 # A server is killed at random moments and must lose and double nothing; then
 # two servers and their PostgreSQL are.

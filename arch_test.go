@@ -38,6 +38,7 @@ var house = []room{
 	{"internal/member", "sms", ""},
 	{"internal/order", "ledger money sms", ""},
 	{"internal/guard", "", ""},
+	{"internal/correction", "ledger", ""},
 	{"internal/card", "", ""},
 	{"internal/table", "", ""},
 	{"internal/phrase", "money sms", ""},
