@@ -55,7 +55,7 @@ var house = []room{
 	{"internal/sms/twilio/twiliogo", "", ""},
 
 	// 2: the one room that speaks SQL
-	{"internal/store", "ledger member money order sms", "database/sql os"},
+	{"internal/store", "guard ledger member money order sms", "database/sql os"},
 	{"internal/store/pgtest", "", "net os syscall testing"},
 
 	// 3: services, each on those before it
@@ -64,7 +64,7 @@ var house = []room{
 	{"internal/notice", "guard member money phrase setting sms store", ""},
 	{"internal/payment", "card guard ledger member money notice order setting sms store", ""},
 	{"internal/auth", "guard member sms store", ""},
-	{"internal/treasury", "auth card ledger member money notice order payment sms store", ""},
+	{"internal/treasury", "auth card guard ledger member money notice order payment sms store", ""},
 	{"internal/teller", "courier grammar guard ledger member money notice order payment setting sms store treasury", ""},
 	{"internal/server", "auth courier duty grammar notice payment phrase setting sms store teller treasury", ""},
 

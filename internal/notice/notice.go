@@ -273,14 +273,18 @@ func (v *Voice) Stranger(ctx context.Context, tx *store.Tx, to Stranger, key str
 
 // Alert tells the administrators' phones what happened to a member, or to the
 // whole service if about is nil, and notes it for their page.
-func (v *Voice) Alert(ctx context.Context, tx *store.Tx, rule string, what Phrase, about *member.Member) error {
+func (v *Voice) Alert(ctx context.Context, tx *store.Tx, rule string, what Phrase, about *member.Member, facts ...store.Fact) error {
+	return v.Alarm(ctx, tx, store.Alert{Rule: rule, Act: guard.Warn, Facts: facts}, what, about)
+}
+
+// Alarm is Alert with what was done already.
+func (v *Voice) Alarm(ctx context.Context, tx *store.Tx, a store.Alert, what Phrase, about *member.Member) error {
 	key, f := "admin.alerte.systeme", Fields{"what": what}
-	var id member.ID
 	if about != nil {
-		key, id = "admin.alerte", about.ID
+		key, a.About = "admin.alerte", about.ID
 		f["who"] = Name(about, "")
 	}
-	if err := tx.Raise(ctx, rule, id); err != nil {
+	if err := tx.RaiseAlert(ctx, a); err != nil {
 		return err
 	}
 	for i, text := range v.set.AlertPhones {

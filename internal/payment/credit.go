@@ -2,8 +2,10 @@ package payment
 
 import (
 	"context"
+	"strconv"
 	"time"
 
+	"maillon/internal/guard"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
 	"maillon/internal/money"
@@ -11,13 +13,6 @@ import (
 	"maillon/internal/order"
 	"maillon/internal/setting"
 	"maillon/internal/store"
-)
-
-// Rule ADM2: a credit at night is announced, and spendable, only after a while.
-const (
-	nightCredit    = 22
-	nightCreditEnd = 7
-	nightHold      = 15 * time.Minute
 )
 
 // Credit is what an administrator asks: from emission to a member, or to a
@@ -169,12 +164,15 @@ func (d *Desk) credit(ctx context.Context, tx *store.Tx, o *order.Order, admin *
 // night, or waiting for a new number to say yes.
 func (d *Desk) settleCredit(ctx context.Context, tx *store.Tx, o *order.Order, payee *member.Member) error {
 	o.State = order.Done
-	night := d.heldAtNight(o, tx.Now())
+	r, night, err := d.atNight(ctx, tx, o, tx.Now())
+	if err != nil {
+		return err
+	}
 	switch {
 	case payee.State == member.New:
 		o.State, o.Due = order.Waiting, tx.Now().Add(d.Set.UnacceptedReminder)
-	case night:
-		if err := d.holdNight(ctx, tx, o, payee, tx.Now().Add(nightHold)); err != nil {
+	case night && r.Act == guard.Hold:
+		if err := d.holdNight(ctx, tx, o, payee, tx.Now().Add(nightHold(r))); err != nil {
 			return err
 		}
 	}
@@ -183,7 +181,8 @@ func (d *Desk) settleCredit(ctx context.Context, tx *store.Tx, o *order.Order, p
 	}
 	if night {
 		what := notice.Phrase{Key: "alerte.credit", Fields: notice.Fields{"amt": o.Amount, "t": notice.Clock(tx.Now())}}
-		if err := d.Voice.Alert(ctx, tx, "ADM2", what, payee); err != nil {
+		facts := []store.Fact{{Name: "order", Value: o.Ref}, SumFact("amount", o.Amount), {Name: "by", Value: "member:" + strconv.FormatInt(o.Owner, 10)}}
+		if err := d.Fire(ctx, tx, r, what, payee, facts...); err != nil {
 			return err
 		}
 	}
@@ -196,10 +195,15 @@ func (d *Desk) settleCredit(ctx context.Context, tx *store.Tx, o *order.Order, p
 	return d.announceCredit(ctx, tx, o, payee)
 }
 
-// heldAtNight reports whether a credit of a moment falls under rule ADM2.
-func (d *Desk) heldAtNight(o *order.Order, at time.Time) bool {
-	return d.night(at) && d.Set.Rules == setting.Act && o.Owner != 0
+// atNight returns rule ADM2, and whether an administrator's credit of a moment
+// falls under it: it is announced, and spendable, only after a while.
+func (d *Desk) atNight(ctx context.Context, tx *store.Tx, o *order.Order, at time.Time) (guard.Ruling, bool, error) {
+	r, err := d.Rule(ctx, tx, "ADM2")
+	return r, r.Asked() && o.Owner != 0 && err == nil && r.NightCredit(at.In(d.Set.Zone).Hour()), err
 }
+
+// nightHold is how long rule ADM2 holds a credit.
+func nightHold(r guard.Ruling) time.Duration { return time.Duration(r.At[2]) * time.Minute }
 
 // holdNight sets a posted credit aside until a time.
 func (d *Desk) holdNight(ctx context.Context, tx *store.Tx, o *order.Order, payee *member.Member, till time.Time) error {
@@ -213,11 +217,6 @@ func (d *Desk) holdNight(ctx context.Context, tx *store.Tx, o *order.Order, paye
 	}
 	o.State, o.Due, o.Hold = order.Waiting, till, h.ID
 	return tx.SaveOrder(ctx, o)
-}
-
-func (d *Desk) night(t time.Time) bool {
-	h := t.In(d.Set.Zone).Hour()
-	return h >= nightCredit || h < nightCreditEnd
 }
 
 func (d *Desk) announceCredit(ctx context.Context, tx *store.Tx, o *order.Order, payee *member.Member) error {

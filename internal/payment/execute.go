@@ -67,11 +67,14 @@ func (d *Desk) payee(ctx context.Context, tx *store.Tx, o *order.Order) (*member
 // transfer moves the money of a payment that nothing forbids, unless a rule
 // holds it, and tells both.
 func (d *Desk) transfer(ctx context.Context, tx *store.Tx, o *order.Order, payer, payee *member.Member, facts guard.Payment) error {
-	hold, err := d.suspicious(ctx, tx, o, payer, facts)
+	act, err := d.suspicious(ctx, tx, o, payer, facts)
 	if err != nil {
 		return err
 	}
-	if hold {
+	switch act {
+	case guard.Refuse:
+		return d.notValidated(ctx, tx, o)
+	case guard.Hold:
 		o.State = order.Held
 		if err := tx.SaveOrder(ctx, o); err != nil {
 			return err
@@ -120,7 +123,7 @@ func (d *Desk) receiver(ctx context.Context, tx *store.Tx, o *order.Order, payer
 		return payee, nil
 	}
 	if payer != nil {
-		if _, err := tx.Count(ctx, newBy(payer), d.Set.Midnight(tx.Now())); err != nil {
+		if err := d.countNew(ctx, tx, payer); err != nil {
 			return nil, err
 		}
 	}
@@ -128,8 +131,10 @@ func (d *Desk) receiver(ctx context.Context, tx *store.Tx, o *order.Order, payer
 	if err != nil {
 		return nil, err
 	}
-	if all == maxNewAnHour {
-		if err := d.Voice.Alert(ctx, tx, "BUR2", rule("BUR2"), nil); err != nil {
+	if r, err := d.Rule(ctx, tx, "BUR2"); err != nil {
+		return nil, err
+	} else if int64(all) == r.At[0] {
+		if err := d.Fire(ctx, tx, r, RuleText(r.ID), nil, CountFact("accounts", int64(all))); err != nil {
 			return nil, err
 		}
 	}
@@ -147,6 +152,20 @@ func (d *Desk) receiver(ctx context.Context, tx *store.Tx, o *order.Order, payer
 	}
 	o.Payee = int64(payee.ID)
 	return payee, nil
+}
+
+// countNew counts an account that a payer opens. More than rule BUR1 wants come
+// so far only where it does not refuse them.
+func (d *Desk) countNew(ctx context.Context, tx *store.Tx, payer *member.Member) error {
+	n, err := tx.Count(ctx, newBy(payer), d.Set.Midnight(tx.Now()))
+	if err != nil || n != d.Set.NewAccounts+1 {
+		return err
+	}
+	r, err := d.Rule(ctx, tx, "BUR1")
+	if err != nil {
+		return err
+	}
+	return d.Fire(ctx, tx, r, RuleText(r.ID), payer, CountFact("accounts", int64(n)))
 }
 
 const newInAll = "new"
@@ -251,6 +270,12 @@ func (d *Desk) Reject(ctx context.Context, tx *store.Tx, o *order.Order) error {
 	if o.State != order.Held {
 		return fmt.Errorf("order %s: %w", o.Ref, ErrNotWaiting)
 	}
+	return d.notValidated(ctx, tx, o)
+}
+
+// notValidated ends a payment or a credit that nobody may execute, and tells who
+// asked.
+func (d *Desk) notValidated(ctx context.Context, tx *store.Tx, o *order.Order) error {
 	o.State, o.Ended = order.Refused, tx.Now()
 	if err := tx.SaveOrder(ctx, o); err != nil || o.Payer == 0 {
 		return err

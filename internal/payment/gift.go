@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"maillon/internal/guard"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
 	"maillon/internal/notice"
@@ -14,8 +15,14 @@ import (
 // Accept makes a member of a number that was given money: all gifts are hers.
 func (d *Desk) Accept(ctx context.Context, tx *store.Tx, m *member.Member) error {
 	err := d.eachGift(ctx, tx, m, func(g *order.Order) error {
-		if till := g.Paid.Add(nightHold); g.Kind == order.Credit && d.heldAtNight(g, g.Paid) && tx.Now().Before(till) {
-			return d.holdNight(ctx, tx, g, m, till)
+		if g.Kind == order.Credit {
+			r, night, err := d.atNight(ctx, tx, g, g.Paid)
+			if err != nil {
+				return err
+			}
+			if till := g.Paid.Add(nightHold(r)); night && r.Act == guard.Hold && tx.Now().Before(till) {
+				return d.holdNight(ctx, tx, g, m, till)
+			}
 		}
 		g.State, g.Ended, g.Due = order.Done, tx.Now(), time.Time{}
 		return tx.SaveOrder(ctx, g)

@@ -13,8 +13,6 @@ import (
 	"maillon/internal/store"
 )
 
-const maxNewAnHour = 10 // rule BUR2: accounts opened by gifts, in all
-
 func (d *Desk) limits(c money.Currency) guard.Limits {
 	minor := func(n int64) int64 { return setting.Whole(n, c).Minor() }
 	return guard.Limits{Max: minor(d.Set.Max), Day: minor(d.Set.Day), FirstMax: minor(d.Set.FirstMax), FirstWarn: minor(d.Set.FirstWarn)}
@@ -35,13 +33,17 @@ func (d *Desk) judge(ctx context.Context, tx *store.Tx, o *order.Order, payer, p
 		return p, err
 	}
 	p.Balance = account.Spendable().Minor()
-	if err := d.recall(ctx, tx, &p, o, payer, payee); err != nil {
+	rules, err := d.Rules(ctx, tx)
+	if err != nil {
+		return p, err
+	}
+	if err := d.recall(ctx, tx, rules, &p, o, payer, payee); err != nil {
 		return p, err
 	}
 	if err := d.opening(ctx, tx, payer, o.PayeeNumber().E164() != "" && payee == nil, o); err != nil {
 		return p, err
 	}
-	if key := d.limits(o.Amount.Currency()).Refusal(p); key != "" {
+	if key := overLimit(rules, d.limits(o.Amount.Currency()), p); key != "" {
 		f := notice.Unit(d.Set.UnitOf(o.Amount.Currency()))
 		f["who"] = d.called(payee, o)
 		return p, notice.Refuse(key, f)
@@ -67,14 +69,26 @@ func (d *Desk) called(payee *member.Member, o *order.Order) any {
 	return Called(payee, o.Secret.Typed)
 }
 
+// overLimit returns the key of the reply if a limit forbids p, "" if none does.
+func overLimit(rules guard.Circumstances, l guard.Limits, p guard.Payment) string {
+	refuses := func(id string) bool { return rules.Ruling(id).Act == guard.Refuse }
+	switch {
+	case l.TooMuch(p), l.DayFull(p) && refuses("VEL2"):
+		return "max"
+	case l.FirstFull(p) && refuses("NEW2"):
+		return "premier.max"
+	}
+	return ""
+}
+
 // recall fills in what the past says of a payment.
-func (d *Desk) recall(ctx context.Context, tx *store.Tx, p *guard.Payment, o *order.Order, payer, payee *member.Member) error {
+func (d *Desk) recall(ctx context.Context, tx *store.Tx, rules guard.Circumstances, p *guard.Payment, o *order.Order, payer, payee *member.Member) error {
 	midnight := d.Set.Midnight(tx.Now())
-	out, err := tx.PaidOut(ctx, payer.ID, o.Amount.Currency(), midnight)
+	out, err := tx.PaidOut(ctx, payer.ID, o.Amount.Currency(), midnight, rules.Ruling("VEL1").Window())
 	if err != nil {
 		return err
 	}
-	p.Today, p.OutIn10Min = out.Today, out.In10Min
+	p.Today, p.OutLately = out.Today, out.Lately
 	p.PayeeUnknown = payee == nil || !payee.HasAccount()
 	p.PayeeRecent = p.PayeeUnknown || payee.Recent(tx.Now())
 	if payee == nil {
@@ -104,15 +118,23 @@ func (d *Desk) opening(ctx context.Context, tx *store.Tx, payer *member.Member, 
 	if refused {
 		return notice.Refuse("num.refuse", nil)
 	}
-	mine, err := tx.Counted(ctx, newBy(payer), d.Set.Midnight(tx.Now()))
+	rules, err := d.Rules(ctx, tx)
 	if err != nil {
 		return err
 	}
-	all, err := tx.Counted(ctx, newInAll, tx.Now().Truncate(time.Hour))
-	if err != nil {
-		return err
+	var mine, all int
+	one, any := rules.Ruling("BUR1"), rules.Ruling("BUR2")
+	if one.Act == guard.Refuse {
+		if mine, err = tx.Counted(ctx, newBy(payer), d.Set.Midnight(tx.Now())); err != nil {
+			return err
+		}
 	}
-	if mine >= d.Set.NewAccounts || all >= maxNewAnHour {
+	if any.Act == guard.Refuse {
+		if all, err = tx.Counted(ctx, newInAll, tx.Now().Truncate(time.Hour)); err != nil {
+			return err
+		}
+	}
+	if one.Act == guard.Refuse && mine >= d.Set.NewAccounts || any.Act == guard.Refuse && int64(all) >= any.At[0] {
 		return notice.Refuse("nouveau.max", notice.Fields{"n": d.Set.NewAccounts})
 	}
 	return nil
@@ -137,11 +159,22 @@ func (d *Desk) Look(ctx context.Context, tx *store.Tx, m *member.Member, other m
 	if err != nil || n <= d.Set.Lookups {
 		return err
 	}
+	r, err := d.Rule(ctx, tx, "LOO1")
+	if err != nil {
+		return err
+	}
+	if r.Act != guard.Refuse {
+		if n > d.Set.Lookups+1 { // it is written down already
+			return nil
+		}
+		return d.Fire(ctx, tx, r, RuleText(r.ID), m, CountFact("names", int64(n)))
+	}
 	m.LookTill = tx.Now().Add(d.Set.LookupsLock)
 	if err := tx.SaveMember(ctx, m); err != nil {
 		return err
 	}
-	if err := tx.Raise(ctx, "LOO1", m.ID); err != nil {
+	a := store.Alert{Rule: r.ID, About: m.ID, Act: r.Act, Facts: []store.Fact{CountFact("names", int64(n))}}
+	if err := tx.RaiseAlert(ctx, a); err != nil {
 		return err
 	}
 	return refusal
@@ -158,54 +191,4 @@ func (d *Desk) doubted(ctx context.Context, tx *store.Tx, payer *member.Member, 
 		return err
 	}
 	return notice.Refuse("dormant", notice.Fields{"cell": cell})
-}
-
-func rule(id string) notice.Phrase {
-	return notice.Phrase{Key: "alerte.regle", Fields: notice.Fields{"rule": id}}
-}
-
-// lately fills in what the last hours say of a payment that is about to happen.
-func (d *Desk) lately(ctx context.Context, tx *store.Tx, o *order.Order, payer *member.Member, p *guard.Payment) (err error) {
-	c := o.Amount.Currency()
-	if limits := d.limits(c); limits.NearLimit(p.Amount) {
-		p.NearLimit24h, err = tx.CountBetween(ctx, payer.ID, c, limits.NearRanges())
-		if err != nil {
-			return err
-		}
-	}
-	in, err := tx.PaidIn(ctx, payer.ID, c, tx.Now().Add(-time.Hour))
-	p.PayersIn1h, p.InLast1h, p.OutLast1h = in.Payers, in.Sum, in.Out
-	return err
-}
-
-// suspicious applies the rules that act when a payment is about to happen. It
-// reports whether the payment must be held for an administrator. In the mode
-// log, and for what only warns, it goes on.
-func (d *Desk) suspicious(ctx context.Context, tx *store.Tx, o *order.Order, payer *member.Member, p guard.Payment) (hold bool, err error) {
-	c := o.Amount.Currency()
-	unit, limits := setting.Whole(1, c).Minor(), d.limits(c)
-	for _, r := range []struct {
-		id    string
-		fires bool
-		holds bool
-	}{
-		{"VEL1", guard.Velocity(p), true},
-		{"MUL1", guard.Mule(p), true},
-		{"NGT1", guard.Night(p, unit), false},
-		{"STR1", limits.Structuring(p), false},
-	} {
-		if !r.fires {
-			continue
-		}
-		if d.Set.Rules == setting.Log {
-			err = tx.Raise(ctx, r.id, payer.ID)
-		} else {
-			hold = hold || r.holds
-			err = d.Voice.Alert(ctx, tx, r.id, rule(r.id), payer)
-		}
-		if err != nil {
-			return false, err
-		}
-	}
-	return hold, nil
 }

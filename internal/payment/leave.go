@@ -86,7 +86,7 @@ func (d *Desk) Allowance(ctx context.Context, tx *store.Tx, m *member.Member, c 
 	if err != nil {
 		return Allowance{}, err
 	}
-	out, err := tx.PaidOut(ctx, m.ID, c, d.Set.Midnight(tx.Now()))
+	out, err := tx.PaidOut(ctx, m.ID, c, d.Set.Midnight(tx.Now()), 0)
 	if err != nil {
 		return Allowance{}, err
 	}

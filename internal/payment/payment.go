@@ -138,6 +138,14 @@ func (d *Desk) Pay(ctx context.Context, tx *store.Tx, payer, payee *member.Membe
 		if err := d.lately(ctx, tx, o, payer, &facts); err != nil {
 			return err
 		}
+		asks, err := d.asksFirst(ctx, tx, o, facts)
+		if err != nil {
+			return err
+		}
+		if asks {
+			o.Question = "confirm"
+			return d.open(ctx, tx, o, payer, d.Set.CodeTTL, open)
+		}
 		if err := tx.InsertOrder(ctx, o, payer); err != nil {
 			return err
 		}
@@ -195,12 +203,19 @@ func (d *Desk) chooseQuestion(ctx context.Context, tx *store.Tx, o *order.Order,
 	if how.Always {
 		mode = setting.Always
 	}
-	off := mode == setting.Off
-	first, gros := limits.First(p) && !off, guard.Nearly(p, unit) && !off
+	rules, err := d.Rules(ctx, tx)
+	if err != nil {
+		return err
+	}
+	rules.Unasked = mode == setting.Off
+	new1, dra1, ngt1 := rules.Ruling("NEW1"), rules.Ruling("DRA1"), rules.Ruling("NGT1")
+	isFirst, isGros := limits.First(p), dra1.Nearly(p, unit)
+	first, gros := isFirst && new1.Act == guard.Warn, isGros && dra1.Act == guard.Warn
 	asks := mode == setting.Always || how.Late > 0 || repeated != nil || how.Bare
 	if mode == setting.Above {
 		above := setting.Whole(d.Set.ConfirmAbove, o.Amount.Currency()).Minor()
-		asks = asks || p.Today+p.Amount > above || first || gros || p.PayeeUnknown || guard.Night(p, unit) && d.Set.Rules == setting.Act
+		asks = asks || p.Today+p.Amount > above || first || gros || p.PayeeUnknown || ngt1.Act == guard.Ask && ngt1.Night(p, unit)
+		asks = asks || isFirst && new1.Act == guard.Ask || isGros && dra1.Act == guard.Ask
 	}
 	o.Warned = (first || gros) && asks
 	switch {
@@ -329,7 +344,11 @@ func (d *Desk) write(ctx context.Context, tx *store.Tx, o *order.Order, owner *m
 	if err != nil {
 		return err
 	}
-	if o.CodeLen = d.Set.CodeLen; guessed > guessesAllowed {
+	r, err := d.Rule(ctx, tx, "COD2")
+	if err != nil {
+		return err
+	}
+	if o.CodeLen = d.Set.CodeLen; r.Act == guard.Ask && int64(guessed) > r.At[0] {
 		o.CodeLen = max(d.LongCode, o.CodeLen)
 	}
 	o.Nonce = make([]byte, nonceLen)

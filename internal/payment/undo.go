@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"maillon/internal/guard"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
 	"maillon/internal/money"
@@ -15,12 +16,9 @@ import (
 )
 
 const (
-	refusalsAllowed = 3 // rule REQ1: requests refused in refusalsWindow
-	refusalsWindow  = 7 * dayLong
-	refusalsLock    = 30 * dayLong
-	guessesAllowed  = 20 // rule COD2: wrong codes an hour, all accounts
-	guessesADay     = 10 // wrong codes a day of one account, however many questions they answer
-	wrongCodes      = "wrong"
+	refusalsLock = 30 * dayLong // rule REQ1: no more requests
+	guessesADay  = 10           // wrong codes a day of one account, however many questions they answer
+	wrongCodes   = "wrong"
 )
 
 // Request asks a member for money. blocked members answer no at once, without
@@ -401,15 +399,21 @@ func (d *Desk) requestRefused(ctx context.Context, tx *store.Tx, o *order.Order,
 	if err != nil {
 		return err
 	}
-	n, err := tx.CountEnded(ctx, asker.ID, order.Request, order.Refused, tx.Now().Add(-refusalsWindow))
-	if err != nil || n < refusalsAllowed || asker.AskTill.After(tx.Now()) {
+	r, err := d.Rule(ctx, tx, "REQ1")
+	if err != nil || !r.Asked() {
 		return err
 	}
-	asker.AskTill = tx.Now().Add(refusalsLock)
-	if err := tx.SaveMember(ctx, asker); err != nil {
+	n, err := tx.CountEnded(ctx, asker.ID, order.Request, order.Refused, tx.Now().Add(-time.Duration(r.At[1])*dayLong))
+	if err != nil || int64(n) < r.At[0] || asker.AskTill.After(tx.Now()) {
 		return err
 	}
-	return d.Voice.Alert(ctx, tx, "REQ1", rule("REQ1"), asker)
+	if r.Act == guard.Refuse {
+		asker.AskTill = tx.Now().Add(refusalsLock)
+		if err := tx.SaveMember(ctx, asker); err != nil {
+			return err
+		}
+	}
+	return d.Fire(ctx, tx, r, RuleText(r.ID), asker, CountFact("refused", int64(n)))
 }
 
 // WrongCode counts a wrong code against an order; after too many the order is
@@ -420,8 +424,12 @@ func (d *Desk) WrongCode(ctx context.Context, tx *store.Tx, o *order.Order, m *m
 	if err != nil {
 		return err
 	}
-	if n == guessesAllowed+1 {
-		if err := d.Voice.Alert(ctx, tx, "COD2", rule("COD2"), nil); err != nil {
+	rules, err := d.Rules(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if r := rules.Ruling("COD2"); int64(n) == r.At[0]+1 {
+		if err := d.Fire(ctx, tx, r, RuleText(r.ID), nil, CountFact("wrong", int64(n))); err != nil {
 			return err
 		}
 	}
@@ -454,7 +462,8 @@ func (d *Desk) WrongCode(ctx context.Context, tx *store.Tx, o *order.Order, m *m
 	if err := d.Voice.Answer(ctx, tx, m, "code.bloque", notice.Fields{"bal": balance}); err != nil {
 		return err
 	}
-	return d.Voice.Alert(ctx, tx, "COD1", notice.Phrase{Key: "alerte.codes"}, m)
+	return d.Fire(ctx, tx, rules.Ruling("COD1"), notice.Phrase{Key: "alerte.codes"}, m,
+		store.Fact{Name: "order", Value: o.Ref}, CountFact("wrong", int64(o.Tries)))
 }
 
 // lockQuestion closes a question after too many wrong codes. Who else waits

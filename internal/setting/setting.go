@@ -61,8 +61,9 @@ type Guard int
 
 // What anomaly rules may do in their first weeks.
 const (
-	Act Guard = iota // as the table of rules says
-	Log              // write it down, and let it pass
+	Act   Guard = iota // as the table of rules says, from the first day
+	Log                // write it down, and let it pass
+	Later              // Log in the first two weeks of the books, then Act
 )
 
 // Settings are all decisions of one server. Sums are in whole units of the
@@ -129,7 +130,7 @@ func Default() Settings {
 		Association: "Penn Rustin'",
 		Desk:        map[string]string{"fr": "au local", "en": "at the workshop"},
 		Hours:       map[string]string{"fr": "sam 10-12h", "en": "Sat 10-12"},
-		Zone:        zone, Language: "fr", Rules: Act,
+		Zone:        zone, Language: "fr", Rules: Later,
 	}
 }
 
@@ -394,12 +395,14 @@ func (s *Settings) setZone(v string) error {
 
 func (s *Settings) setRules(v string) error {
 	switch v {
+	case "later":
+		s.Rules = Later
 	case "act":
 		s.Rules = Act
 	case "log":
 		s.Rules = Log
 	default:
-		return errors.New("act or log is expected")
+		return errors.New("later, act or log is expected")
 	}
 	return nil
 }

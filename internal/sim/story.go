@@ -112,7 +112,7 @@ func openStage(ctx context.Context, where string, setup story.Setup) (*stage, er
 func settings(setup story.Setup) (setting.Settings, error) {
 	set := setting.Default()
 	help := story.Phones()["annaig"].National()
-	set.Help, set.AlertPhones = help, []string{help}
+	set.Help, set.AlertPhones, set.Rules = help, []string{help}, setting.Act // stories begin in books that have been kept for long
 	for key, value := range setup.Settings {
 		if err := set.Set(key, value); err != nil {
 			return set, err

@@ -262,7 +262,7 @@ func (db *DB) begin(ctx context.Context) (h head, err error) {
 
 // unknow forgets what the writer remembers of the database.
 func (db *DB) unknow() {
-	db.accounts, db.owned, db.behind.ids, db.behind.known = nil, nil, nil, Standings{}
+	db.accounts, db.owned, db.behind.ids, db.behind.known, db.regime = nil, nil, nil, Standings{}, nil
 }
 
 // next returns the next request that waits, nil if none does or a batch of n

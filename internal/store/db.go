@@ -54,6 +54,7 @@ type DB struct {
 	accounts map[ledger.AccountID]ledger.Account
 	owned    map[member.ID][]ledger.AccountID
 	behind   behind
+	regime   *Regime         // nil: not known
 	looks    map[string]look // by statement
 
 	queue   chan *request

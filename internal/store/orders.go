@@ -288,18 +288,18 @@ func (tx *Tx) PaidOutSince(ctx context.Context, payer member.ID, since time.Time
 
 // Outflow is what a member has paid out lately, in one currency.
 type Outflow struct {
-	Today     int64 // since local midnight
-	In10Min   int   // payments
-	NearLimit int   // payments in 24 hours between two amounts
+	Today  int64 // since local midnight
+	Lately int   // payments
 }
 
-// PaidOut sums what a member paid since local midnight, and counts.
-func (tx *Tx) PaidOut(ctx context.Context, payer member.ID, c money.Currency, midnight time.Time) (Outflow, error) {
+// PaidOut sums what a member paid since local midnight, and counts what was
+// paid within a time.
+func (tx *Tx) PaidOut(ctx context.Context, payer member.ID, c money.Currency, midnight time.Time, lately time.Duration) (Outflow, error) {
 	var f Outflow
 	err := tx.row(ctx, `SELECT coalesce(sum(CASE WHEN paid_at >= $3 THEN amount ELSE 0 END), 0), count(CASE WHEN paid_at >= $4 THEN 1 END)
 		FROM orders WHERE payer = $1 AND paid_at >= $5 AND paid_at > 0 AND currency = $2 AND kind IN ('pay', 'request')`,
-		int64(payer), c.Code, micros(midnight), micros(tx.now.Add(-10*time.Minute)),
-		micros(earlier(midnight, tx.now.Add(-10*time.Minute)))).Scan(&f.Today, &f.In10Min)
+		int64(payer), c.Code, micros(midnight), micros(tx.now.Add(-lately)),
+		micros(earlier(midnight, tx.now.Add(-lately)))).Scan(&f.Today, &f.Lately)
 	return f, err
 }
 
@@ -395,4 +395,17 @@ func (tx *Tx) CreditedBy(ctx context.Context, admin member.ID, c money.Currency,
 func (tx *Tx) DisputesOf(ctx context.Context, m member.ID, limit int) ([]*order.Order, error) {
 	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE `+waits+`o.state = 'disputed' AND (o.payer = $1 OR o.payee = $1) ORDER BY o.id LIMIT $2 + 0`,
 		int64(m), limit)
+}
+
+// PaidAt returns when a member's last payments were made, the newest first.
+func (tx *Tx) PaidAt(ctx context.Context, payer member.ID, limit int) ([]time.Time, error) {
+	var all []time.Time
+	err := tx.each(ctx, func(scan scan) error {
+		var at time.Time
+		err := scan(moment{&at})
+		all = append(all, at)
+		return err
+	}, `SELECT paid_at FROM orders WHERE payer = $1 AND paid_at > 0 AND kind IN ('pay', 'request') ORDER BY paid_at DESC LIMIT $2 + 0`,
+		int64(payer), limit)
+	return all, err
 }

@@ -58,21 +58,6 @@ func (tx *Tx) LastEntry(ctx context.Context) (at time.Time, err error) {
 	return at, err
 }
 
-// Raise notes an alert for the administrators' page.
-func (tx *Tx) Raise(ctx context.Context, rule string, about member.ID) error {
-	id, err := tx.nextID(ctx, "alert")
-	if err != nil {
-		return err
-	}
-	return tx.later(ctx, `INSERT INTO alert (id, at, rule, member) VALUES ($1, $2, $3, $4)`, id, micros(tx.now), rule, int64(about))
-}
-
-// OpenAlerts counts the alerts that nobody has dealt with.
-func (tx *Tx) OpenAlerts(ctx context.Context) (n int, err error) {
-	err = tx.row(ctx, `SELECT count(*) FROM alert WHERE ended_at = 0`).Scan(&n)
-	return n, err
-}
-
 // A Card is a member's code card: what proves the person, not the phone.
 type Card struct {
 	Cells      map[string]string `json:"cells"` // "B3": four digits

@@ -21,6 +21,7 @@ type Tx struct {
 	events  []event
 	touched map[Topic]bool
 	erased  bool // a key was destroyed
+	decreed bool // the rules were changed
 
 	behind  *behind     // of the batch; nil in a View beside it
 	marked  bool        // a savepoint stands before what it wrote

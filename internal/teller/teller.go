@@ -18,6 +18,7 @@ import (
 
 	"maillon/internal/courier"
 	"maillon/internal/grammar"
+	"maillon/internal/guard"
 	"maillon/internal/member"
 	"maillon/internal/notice"
 	"maillon/internal/payment"
@@ -183,7 +184,20 @@ func (t *Teller) heard(ctx context.Context, tx *store.Tx, h hearing, from *membe
 		return k.answer(ctx, "gele", notice.Fields{"d": notice.Day(from.BlockedSince())})
 	}
 	if k.dormant() {
-		return k.wake(ctx)
+		r, err := k.desk.Rule(ctx, tx, "DOR1")
+		if err != nil {
+			return err
+		}
+		if r.Act == guard.Ask {
+			return k.wake(ctx)
+		}
+		silent := payment.CountFact("days", int64(tx.Now().Sub(before.SeenAt)/dayLong))
+		if err := k.desk.Fire(ctx, tx, r, payment.RuleText(r.ID), from, silent); err != nil {
+			return err
+		}
+	}
+	if err := k.habits(ctx, before); err != nil {
+		return err
 	}
 	from.SeenAt = tx.Now()
 	if !from.Chosen && k.language() != "" {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"maillon/internal/card"
+	"maillon/internal/guard"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
 	"maillon/internal/money"
@@ -403,7 +404,12 @@ func (t *Treasury) SetRole(ctx context.Context, tx *store.Tx, by string, m *memb
 	if err != nil {
 		return err
 	}
-	if err := tx.Raise(ctx, "ADM3", m.ID); err != nil {
+	r, err := t.Desk.Rule(ctx, tx, "ADM3")
+	if err != nil {
+		return err
+	}
+	a := store.Alert{Rule: r.ID, About: m.ID, Act: r.Act, Facts: []store.Fact{{Name: "by", Value: by}, {Name: "role", Value: string(role)}}}
+	if err := tx.RaiseAlert(ctx, a); err != nil || r.Act < guard.Warn {
 		return err
 	}
 	for _, a := range admins {
