@@ -62,9 +62,9 @@ var house = []room{
 	{"internal/duty", "store", ""},
 	{"internal/courier", "duty member sms store", ""},
 	{"internal/notice", "guard member money phrase setting sms store", ""},
-	{"internal/payment", "card guard ledger member money notice order setting sms store", ""},
+	{"internal/payment", "card correction guard ledger member money notice order setting sms store", ""},
 	{"internal/auth", "guard member sms store", ""},
-	{"internal/treasury", "auth card guard ledger member money notice order payment sms store", ""},
+	{"internal/treasury", "auth card correction guard ledger member money notice order payment sms store", ""},
 	{"internal/teller", "courier grammar guard ledger member money notice order payment setting sms store treasury", ""},
 	{"internal/server", "auth courier duty grammar notice payment phrase setting sms store teller treasury", ""},
 
@@ -82,7 +82,7 @@ var house = []room{
 	{"internal/phones", "ledger member money sms", "net net/http"},
 
 	// 5: what plays with a whole server, and the command line
-	{"internal/sim", "auth card ledger member money notice order payment phones phrase rest server setting sms sms/virtual store story treasury", "net net/http os syscall"},
+	{"internal/sim", "auth card correction ledger member money notice order payment phones phrase rest server setting sms sms/virtual store story treasury", "net net/http os syscall"},
 	{"internal/sim/kill", "", ""},
 	{"internal/sim/bank", "", ""},
 	{"internal/sim/disk", "", ""},

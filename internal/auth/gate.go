@@ -198,11 +198,14 @@ func EndOthers(ctx context.Context, tx *store.Tx, m member.ID, token string) err
 	return tx.EndSessions(ctx, m, Token(token).key())
 }
 
+// Revoked is the act of ending the sessions of somebody else.
+const Revoked = "session.revoke"
+
 // RevokeSessions ends all sessions of a person at once, as somebody else does
 // who fears that they are stolen. Until password and second factor are renewed
 // at the desk, the person signs in nowhere and approves nothing.
 func (g *Gate) RevokeSessions(ctx context.Context, tx *store.Tx, who string, m *member.Member) error {
-	tx.Act(who, "session.revoke", by(m.ID), "")
+	tx.Act(who, Revoked, by(m.ID), "")
 	if err := tx.EndSessions(ctx, m.ID, nil); err != nil {
 		return err
 	}

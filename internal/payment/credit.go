@@ -219,6 +219,13 @@ func (d *Desk) holdNight(ctx context.Context, tx *store.Tx, o *order.Order, paye
 	return tx.SaveOrder(ctx, o)
 }
 
+// AtNight reports whether an administrator's credit of a moment is one of the
+// night, rule ADM2.
+func (d *Desk) AtNight(ctx context.Context, tx *store.Tx, o *order.Order, at time.Time) (bool, error) {
+	_, night, err := d.atNight(ctx, tx, o, at)
+	return night, err
+}
+
 func (d *Desk) announceCredit(ctx context.Context, tx *store.Tx, o *order.Order, payee *member.Member) error {
 	balance, err := d.Balance(ctx, tx, payee, o.Amount.Currency())
 	if err != nil {

@@ -86,6 +86,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey(), LongCode: voice.LongestCode()}
 	s.Treasury = &treasury.Treasury{Desk: s.Desk, Kinds: map[string]treasury.Kind{}}
 	s.Treasury.Kinds[treasury.EraseMember] = s.Treasury.Erase
+	s.Treasury.Kinds[treasury.PutBack] = s.Treasury.PutBack
 	s.Gate = auth.NewGate(db, s.Treasury.Find)
 	options := teller.Options{Always: c.Always, Backup: map[string]string{}, ModemDown: s.modemDown}
 	for _, l := range c.Lines {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"maillon/internal/correction"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
 	"maillon/internal/money"
@@ -36,7 +37,7 @@ func Missing(s *story.Story) []string {
 }
 
 func console(act string) bool {
-	return slices.Contains([]string{"revoke-sessions", "renew-credentials", "restore preview", "restore approve", "demurrage run"}, act)
+	return slices.Contains([]string{"revoke-sessions", "renew-credentials", "demurrage run"}, act)
 }
 
 // Do implements story.Server. An intruder acts as whoever's session it is.
@@ -66,6 +67,7 @@ func refused(err error) bool {
 	}
 	return slices.ContainsFunc([]error{
 		errNobody, errCeiling, treasury.ErrUnknown, treasury.ErrTaken, treasury.ErrNotPaused, treasury.ErrSecond,
+		treasury.ErrRunning, treasury.ErrMoved, treasury.ErrDecided, correction.ErrNothing,
 		payment.ErrNotWaiting, payment.ErrNotUndone, ledger.ErrDuplicate, ledger.ErrInsufficient,
 	}, func(no error) bool { return errors.Is(err, no) })
 }
@@ -88,6 +90,10 @@ func (s *stage) act(ctx context.Context, tx *store.Tx, admin *member.Member, a s
 	case "resume":
 		_, err := s.Treasury.Resume(ctx, tx, by)
 		return err
+	case "restore preview":
+		return s.preview(ctx, tx, a)
+	case "restore approve":
+		return s.approve(ctx, tx, admin)
 	case "freeze", "unfreeze", "renumber":
 		return s.actOn(ctx, tx, by, a)
 	}

@@ -42,6 +42,7 @@ type stage struct {
 	posted ledger.TransactionID // the last transaction that was read
 	sent   []story.Sent
 	moved  []story.Moved
+	shown  shown // of what would be put back
 	blind  error // why messages or transactions could not be read
 }
 

@@ -318,6 +318,40 @@ func (tx *Tx) HoldsFor(ctx context.Context, id ledger.TransactionID) ([]ledger.H
 	return all, err
 }
 
+// HoldsOn returns at most limit open holds on an account, the oldest first.
+func (tx *Tx) HoldsOn(ctx context.Context, id ledger.AccountID, limit int) ([]ledger.HoldID, error) {
+	var all []ledger.HoldID
+	err := tx.each(ctx, func(scan func(...any) error) error {
+		var h ledger.HoldID
+		err := scan(&h)
+		all = append(all, h)
+		return err
+	}, `SELECT id FROM hold WHERE account = $1 AND remaining > 0 ORDER BY id LIMIT $2 + 0`, int64(id), limit)
+	return all, err
+}
+
+// FirstSince returns the first transaction of a time or later; one that is still
+// to come if there is none. Transactions are numbered in the order of their time.
+func (tx *Tx) FirstSince(ctx context.Context, at time.Time) (ledger.TransactionID, error) {
+	var low, high int64 = 1, 0
+	if err := tx.row(ctx, `SELECT coalesce(max(id), 0) FROM txn`).Scan(&high); err != nil {
+		return 0, err
+	}
+	for high++; low < high; {
+		middle := low + (high-low)/2
+		var id, when int64
+		if err := tx.row(ctx, `SELECT id, at FROM txn WHERE id >= $1 ORDER BY id LIMIT 1`, middle).Scan(&id, &when); err != nil {
+			return 0, err
+		}
+		if when >= micros(at) {
+			high = middle
+		} else {
+			low = id + 1
+		}
+	}
+	return ledger.TransactionID(low), nil
+}
+
 const txnColumns = `t.id, t.ref, t.key, t.kind, t.at, t.reverses, t.via, t.note`
 
 func scanTransaction(scan func(...any) error) (ledger.Transaction, error) {
