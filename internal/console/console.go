@@ -7,6 +7,7 @@ import (
 
 	"maillon/internal/console/frame"
 	"maillon/internal/console/home"
+	"maillon/internal/console/safety"
 	"maillon/internal/server"
 )
 
@@ -23,6 +24,6 @@ func Options(s *server.Server, door frame.Door, log *slog.Logger) frame.Options 
 // Rooms are all rooms of pages, in the order of the menu.
 func Rooms(s *server.Server) []frame.Room {
 	return []frame.Room{
-		home.New(s),
+		home.New(s), safety.New(s),
 	}
 }

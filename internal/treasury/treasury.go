@@ -237,6 +237,19 @@ func (t *Treasury) Resume(ctx context.Context, tx *store.Tx, by string) (bool, e
 	return true, t.tellResumed(ctx, tx)
 }
 
+// ResumeProposed returns who wants payments to go on, and since when; "" if
+// nobody does, or did too long ago.
+func (t *Treasury) ResumeProposed(ctx context.Context, tx *store.Tx) (by string, at time.Time, err error) {
+	first, err := tx.State(ctx, resumeProposed)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	if by, at = splitProposal(first); tx.Now().Sub(at) > resumeWindow {
+		by = ""
+	}
+	return by, at, nil
+}
+
 func splitProposal(s string) (by string, at time.Time) {
 	var micros int64
 	if _, err := fmt.Sscanf(s, "%d %s", &micros, &by); err != nil {

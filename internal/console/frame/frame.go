@@ -66,6 +66,8 @@ type Room struct {
 	Pages  []Page
 	Menu   []Entry
 	Static []string // files to serve as /console/static/ROOM/FILE
+
+	Approvals map[string]Approval // by the kind of proposal
 }
 
 // A Door knows who is signed in.

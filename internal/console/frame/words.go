@@ -95,6 +95,11 @@ func checkWords(rooms []Room, all map[string]*words) error {
 				}
 			}
 		}
+		for kind, a := range r.Approvals {
+			if !first.has(a.Word) {
+				faults = append(faults, fmt.Errorf("words: proposals of kind %s say %q, which is nowhere", kind, a.Word))
+			}
+		}
 		for _, e := range r.Menu {
 			if !first.has(e.Word) {
 				faults = append(faults, fmt.Errorf("words: the menu of %s says %q, which is nowhere", r.Name, e.Word))
