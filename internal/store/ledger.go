@@ -128,7 +128,8 @@ func (tx *Tx) AccountOf(ctx context.Context, m member.ID, c money.Currency) (led
 }
 
 // SystemAccount returns an account of the association, and opens it if there
-// is none yet. Emission and Pertes have no floor.
+// is none yet; a View, which opens none, finds an empty one without ID then.
+// Emission and Pertes have no floor.
 func (tx *Tx) SystemAccount(ctx context.Context, name string, c money.Currency) (ledger.Account, error) {
 	return tx.account(ctx, accountEvent{
 		Name: name, Currency: c.Code, Decimals: c.Decimals, Unbounded: name == Emission || name == Pertes,
@@ -143,6 +144,9 @@ func (tx *Tx) account(ctx context.Context, e accountEvent) (ledger.Account, erro
 	}
 	if !errors.Is(found(err), ErrNotFound) {
 		return a, err
+	}
+	if !tx.writes {
+		return e.account(), nil
 	}
 	if err := tx.openAccount(ctx, &e); err != nil {
 		return a, err

@@ -89,6 +89,7 @@ func (a PreviewAccount) Difference() money.Amount {
 type PreviewLine struct {
 	correction.Line
 	Amount money.Amount
+	Lost   bool // the association bears it
 }
 
 // Suspect says why a transfer may be the theft itself.
@@ -256,8 +257,10 @@ func (t *Treasury) previewOf(ctx context.Context, tx *store.Tx, p *Preview, c mo
 		b.Then[e.To] -= e.Amount.Minor()
 		b.Entries = append(b.Entries, correction.Entry{ID: e.ID, From: e.From, To: e.To, Amount: e.Amount.Minor(), Reverses: e.Reverses})
 	}
-	if err := meet(losses.ID); err != nil {
-		return err
+	if losses.ID != 0 { // nobody has lost anything yet
+		if err := meet(losses.ID); err != nil {
+			return err
+		}
 	}
 	plan, err := correction.Work(b, p.Scope)
 	reached := map[ledger.AccountID]bool{}
@@ -268,6 +271,9 @@ func (t *Treasury) previewOf(ctx context.Context, tx *store.Tx, p *Preview, c mo
 		}
 	}
 	now, after := plan.Balances(b)
+	if losses.ID == 0 && plan.Lost > 0 {
+		rows[0] = store.AccountRow{Account: losses, Name: store.Pertes}
+	}
 	for id, row := range rows {
 		p.Accounts = append(p.Accounts, PreviewAccount{
 			ID: id, Member: row.Member, Name: row.Name, Keeps: slices.Contains(p.Keep, id), Reached: reached[id] && row.Member != 0,
@@ -276,7 +282,7 @@ func (t *Treasury) previewOf(ctx context.Context, tx *store.Tx, p *Preview, c mo
 	}
 	slices.SortFunc(p.Accounts, func(x, y PreviewAccount) int { return cmp.Compare(x.ID, y.ID) })
 	for _, l := range plan.Lines {
-		p.Lines = append(p.Lines, PreviewLine{l, money.New(l.Amount, c)})
+		p.Lines = append(p.Lines, PreviewLine{l, money.New(l.Amount, c), l.From == losses.ID})
 	}
 	if plan.Lost > 0 {
 		p.Lost = append(p.Lost, money.New(plan.Lost, c))
@@ -286,7 +292,13 @@ func (t *Treasury) previewOf(ctx context.Context, tx *store.Tx, p *Preview, c mo
 
 // hash tells two previews apart: whoever approves approves what was shown.
 func (p *Preview) hash() (string, error) {
-	text, err := json.Marshal(p.Lines)
+	lines := make([]correction.Line, len(p.Lines))
+	for n, l := range p.Lines {
+		if lines[n] = l.Line; l.Lost {
+			lines[n].From = 0 // whether its account is open yet makes no other preview
+		}
+	}
+	text, err := json.Marshal(lines)
 	if err != nil {
 		return "", err
 	}
