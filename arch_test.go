@@ -66,7 +66,8 @@ var house = []room{
 	{"internal/auth", "guard member sms store", ""},
 	{"internal/treasury", "auth card correction guard ledger member money notice order payment sms store", ""},
 	{"internal/teller", "courier grammar guard ledger member money notice order payment setting sms store treasury", ""},
-	{"internal/server", "auth courier duty grammar notice payment phrase setting sms store teller treasury", ""},
+	{"internal/sentry", "guard ledger member notice payment setting store", ""},
+	{"internal/server", "auth courier duty grammar notice payment phrase sentry setting sms store teller treasury", ""},
 
 	// what looks at pages, in tests
 	{"internal/browsertest", "", "os testing"},

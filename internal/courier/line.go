@@ -225,7 +225,18 @@ func (w *line) take(ctx context.Context, tx *store.Tx, ready []store.Ready, r *r
 		}
 		left = w.Daily - used
 	}
+	var regime store.Regime
+	if len(ready) > 0 {
+		var err error
+		if regime, err = tx.Regime(ctx); err != nil {
+			return err
+		}
+	}
 	for _, m := range ready {
+		if now := tx.Now(); m.Priority != sms.Code && !now.Before(regime.Scarce) && now.Before(regime.Plenty) { // rule SMS1
+			r.wait(regime.Plenty)
+			return nil
+		}
 		if w.Daily > 0 && m.Priority != sms.Code && m.Segments > left {
 			r.capped = true
 			r.wait(w.courier.tomorrow(tx.Now()))

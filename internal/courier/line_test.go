@@ -10,6 +10,7 @@ import (
 
 	"maillon/internal/courier"
 	"maillon/internal/sms"
+	"maillon/internal/store"
 )
 
 func TestNoSpanSeesMoreSegmentsThanTheRate(t *testing.T) {
@@ -96,6 +97,29 @@ func TestBeyondTheDailyCapOnlyCodesLeave(t *testing.T) {
 		if strings.Contains(logged.String(), "63998") || strings.Contains(logged.String(), "r1") {
 			t.Errorf("logged a number or a text: %s", &logged)
 		}
+	})
+}
+
+// Rule SMS1: what is no code waits until there is plenty again.
+func TestWhileMessagesAreScarceOnlyCodesLeave(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		n := newNetwork()
+		b.run(courier.Line{Name: "g", Gateway: n})
+		err := b.db.Update(t.Context(), func(tx *store.Tx) error {
+			return tx.OnlyCodes(t.Context(), tx.Now().Add(time.Minute), tx.Now().Add(time.Hour))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 2 {
+			b.enqueue(sms.Receipt, 12*time.Hour, "", fmt.Sprint("r", i))
+			pass(time.Second)
+			b.enqueue(sms.Code, time.Hour, "", fmt.Sprint("c", i))
+			pass(2 * time.Minute)
+		}
+		b.want("within the hour", n.texts(), "r0 c0 c1")
+		pass(time.Hour)
+		b.want("after it", n.texts(), "r0 c0 c1 r1")
 	})
 }
 

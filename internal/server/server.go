@@ -21,6 +21,7 @@ import (
 	"maillon/internal/notice"
 	"maillon/internal/payment"
 	"maillon/internal/phrase"
+	"maillon/internal/sentry"
 	"maillon/internal/setting"
 	"maillon/internal/sms"
 	"maillon/internal/store"
@@ -63,6 +64,7 @@ type Server struct {
 
 	roster *duty.Roster
 	timers *duty.Duty
+	watch  *duty.Duty
 }
 
 // Open opens the database and everything above it. It refuses languages that
@@ -82,7 +84,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{DB: db, Settings: &set, Book: c.Book, roster: duty.New(db, !c.Alone && (c.Several || db.Shared()))}
-	s.timers = s.roster.Duty("timers", nil)
+	s.timers, s.watch = s.roster.Duty("timers", nil), s.roster.Duty("rules", nil)
 	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey(), LongCode: voice.LongestCode()}
 	s.Treasury = &treasury.Treasury{Desk: s.Desk, Kinds: map[string]treasury.Kind{}}
 	s.Treasury.Kinds[treasury.EraseMember] = s.Treasury.Erase
@@ -121,11 +123,14 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	timers := make(chan error, 1)
 	go func() { timers <- s.runTimers(ctx) }()
+	var watching sync.WaitGroup
+	watching.Go(func() { s.watch.While(ctx, sentry.New(s.DB, s.Desk).Run) })
 	var err error
 	if s.Courier != nil {
 		err = s.Courier.Run(ctx)
 	}
 	err = errors.Join(err, <-timers)
+	watching.Wait()
 	stopKeeping()
 	keepers.Wait()
 	return errors.Join(err, s.stopped(context.WithoutCancel(ctx)))

@@ -153,10 +153,15 @@ func (tx *Tx) Fired(ctx context.Context, rule string, since time.Time) (n int64,
 // decreesName is the name under which is kept how rules differ from the table.
 const decreesName = "rules"
 
-// A Regime is what is decreed of the rules, and when the books were begun.
+// scarceName is the name under which is kept from when to when only codes leave.
+const scarceName = "only_codes"
+
+// A Regime is what is decreed of the rules, when the books were begun, and from
+// when to when only codes leave by rule SMS1.
 type Regime struct {
-	Decrees guard.Decrees
-	Begun   time.Time
+	Decrees        guard.Decrees
+	Begun          time.Time
+	Scarce, Plenty time.Time
 }
 
 // Regime returns what is decreed of the rules now. The writer remembers it until
@@ -166,11 +171,16 @@ func (tx *Tx) Regime(ctx context.Context) (Regime, error) {
 		return *tx.db.regime, nil
 	}
 	var r Regime
-	var text string
+	var text, scarce string
 	err := tx.row(ctx, `SELECT coalesce((SELECT value FROM state WHERE name = $1), ''),
-		coalesce((SELECT at FROM journal WHERE seq = (SELECT min(seq) FROM journal)), 0)`, decreesName).Scan(&text, moment{&r.Begun})
+		coalesce((SELECT at FROM journal WHERE seq = (SELECT min(seq) FROM journal)), 0),
+		coalesce((SELECT value FROM state WHERE name = $2), '')`, decreesName, scarceName).Scan(&text, moment{&r.Begun}, &scarce)
 	if err != nil {
 		return r, err
+	}
+	var from, to int64
+	if n, _ := fmt.Sscan(scarce, &from, &to); n == 2 {
+		r.Scarce, r.Plenty = fromMicros(from), fromMicros(to)
 	}
 	if r.Begun.IsZero() { // this is what begins them
 		r.Begun = tx.now
@@ -191,9 +201,18 @@ func (tx *Tx) SetDecrees(ctx context.Context, all guard.Decrees) error {
 	if err != nil {
 		return err
 	}
+	return tx.setRegime(ctx, decreesName, text)
+}
+
+// OnlyCodes lets nothing but codes leave from one moment to another.
+func (tx *Tx) OnlyCodes(ctx context.Context, from, to time.Time) error {
+	return tx.setRegime(ctx, scarceName, fmt.Sprint(micros(from), micros(to)))
+}
+
+func (tx *Tx) setRegime(ctx context.Context, name, value string) error {
 	tx.decreed = true
 	if tx.behind != nil {
 		tx.db.regime = nil
 	}
-	return tx.SetState(ctx, decreesName, text)
+	return tx.SetState(ctx, name, value)
 }
