@@ -90,7 +90,7 @@ func (c rejectCommand) Run(ctx context.Context, _ *Streams) error { return c.rev
 
 func (c decision) review(ctx context.Context, release bool) error {
 	return c.decide(ctx, member.Role.MayReverse, func(b *books, tx *store.Tx, by string, admin *member.Member, ref string) error {
-		return b.Treasury.Review(ctx, tx, by, admin, ref, release)
+		return b.Treasury.Review(ctx, tx, by, admin, ref, release, "")
 	})
 }
 

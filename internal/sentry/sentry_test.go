@@ -57,7 +57,7 @@ func in(t *testing.T, where string, test func(t *testing.T, h *house)) {
 		}()
 		h := &house{Server: s, Sentry: sentry.New(s.DB, s.Desk), t: t, nick: map[string]*member.Member{}}
 		h.update(func(ctx context.Context, tx *store.Tx) error {
-			for n, name := range []string{"ana", "ben", "cat", "dan", "eve"} {
+			for n, name := range []string{"ana", "ben", "cat", "dan", "eve", "fay"} {
 				to, err := sms.FromE164(numberOf(n))
 				if err != nil {
 					return err
@@ -241,5 +241,58 @@ func TestBooksThatDoNotHold(t *testing.T) {
 			}
 			return err
 		})
+	})
+}
+
+// What is said of the past is what the rules wrote down while it was the present.
+func TestThePastIsWhatWasLogged(t *testing.T) {
+	in(t, store.Memory, func(t *testing.T, h *house) {
+		h.Settings.Rules = setting.Log
+		defer h.Past.Close()
+		pays := func(from, to string, sum int) { h.text(from, fmt.Sprintf("vir %d %s", sum, to), time.Now()) }
+		names := []string{"@ana", "@ben", "@cat", "@dan", "@eve"}
+		for n := range 100 { // every day life, by night too
+			pays(strings.TrimPrefix(names[n%5], "@"), names[(n+1+n/5%4)%5], 1+n*37%60)
+			time.Sleep(time.Duration(n*7919%5400) * time.Second)
+		}
+		for n := range 8 { // in a hurry
+			pays("ana", "@ben", 1+n)
+			time.Sleep(70 * time.Second)
+		}
+		for range 5 { // just below the limit of a first payment
+			pays("ben", "@cat", 46)
+			time.Sleep(time.Hour)
+		}
+		for _, to := range []string{"ben", "cat", "dan", "eve", "fay"} { // into one account, and out of it
+			pays(to, "@ana", 10)
+			time.Sleep(time.Minute)
+		}
+		pays("ana", "@eve", 39)
+		pays("ana", "@eve", 2)
+		time.Sleep(24 * time.Hour)
+		pays("fay", "@dan", 190)
+		time.Sleep(24 * time.Hour)
+		pays("fay", "@dan", 80) // nearly all
+		time.Sleep(12 * time.Hour)
+		time.Sleep(time.Until(time.Now().Truncate(time.Hour).Add(time.Hour)))
+		for n := range 12 { // many new accounts
+			pays([]string{"ana", "ben", "cat", "dan"}[n/3], fmt.Sprintf("06399%05d", 81000+n), 5)
+			time.Sleep(time.Minute)
+		}
+		for _, id := range []string{"VEL1", "NGT1", "STR1", "MUL1", "DRA1", "BUR2"} {
+			rule, _ := guard.RuleOf(id)
+			for !h.Past.Ask(id, rule.Default().At).Ready {
+				time.Sleep(time.Second)
+			}
+			got, want := h.Past.Ask(id, rule.Default().At), 0
+			for _, a := range h.alerts(id) {
+				if a.Act == guard.Log {
+					want++
+				}
+			}
+			if got.N != want || got.Cut || want == 0 {
+				t.Errorf("%s would have caught %d, it wrote down %d", id, got.N, want)
+			}
+		}
 	})
 }

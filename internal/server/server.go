@@ -61,6 +61,7 @@ type Server struct {
 	Gate     *auth.Gate
 	Teller   *teller.Teller
 	Courier  *courier.Courier // nil without lines
+	Past     *sentry.Past     // what rules would have caught
 
 	roster *duty.Roster
 	timers *duty.Duty
@@ -86,6 +87,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{DB: db, Settings: &set, Book: c.Book, roster: duty.New(db, !c.Alone && (c.Several || db.Shared()))}
 	s.timers, s.watch = s.roster.Duty("timers", nil), s.roster.Duty("rules", nil)
 	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey(), LongCode: voice.LongestCode()}
+	s.Past = sentry.NewPast(db, &set)
 	s.Treasury = &treasury.Treasury{Desk: s.Desk, Kinds: map[string]treasury.Kind{}}
 	s.Treasury.Kinds[treasury.EraseMember] = s.Treasury.Erase
 	s.Treasury.Kinds[treasury.PutBack] = s.Treasury.PutBack
@@ -184,7 +186,10 @@ func (s *Server) stopped(ctx context.Context) error {
 func (s *Server) Duties() map[string]bool { return s.roster.Held() }
 
 // Close closes the database. Run must have returned.
-func (s *Server) Close() error { return s.DB.Close() }
+func (s *Server) Close() error {
+	s.Past.Close()
+	return s.DB.Close()
+}
 
 // modemDown reports whether a line is down. It does not ask the database: the
 // teller calls it from within a transaction.

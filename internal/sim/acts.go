@@ -84,7 +84,7 @@ func (s *stage) act(ctx context.Context, tx *store.Tx, admin *member.Member, a s
 	case "dispute":
 		return s.Treasury.Decide(ctx, tx, by, a.Args[0], a.Args[1] == "return", "")
 	case "release", "reject":
-		return s.Treasury.Review(ctx, tx, by, admin, a.Args[0], a.Name == "release")
+		return s.Treasury.Review(ctx, tx, by, admin, a.Args[0], a.Name == "release", "")
 	case "pause":
 		return s.Treasury.Pause(ctx, tx, by)
 	case "resume":

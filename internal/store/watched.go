@@ -251,3 +251,37 @@ func lastBalance(ctx context.Context, v *verifier, account int64) error {
 	}
 	return err
 }
+
+// PaidAfter returns the payments between members of the limit transactions after one,
+// in order, as rules would have seen them. An account that its payment opened
+// was opened at it.
+func (tx *Tx) PaidAfter(ctx context.Context, after ledger.TransactionID, c money.Currency, limit int) ([]guard.Paid, error) {
+	var all []guard.Paid
+	err := tx.each(ctx, func(scan scan) error {
+		var p guard.Paid
+		var unit string
+		err := scan(&p.ID, &p.From, &p.To, &p.Amount, moment{&p.At}, &unit, &p.Balance, moment{&p.Opened}, moment{&p.FirstPaid})
+		p.Balance += p.Amount
+		if unit == c.Code {
+			all = append(all, p)
+		}
+		return err
+	}, `SELECT t.id, o.payer, o.payee, o.amount, o.paid_at, o.currency, p.balance, coalesce(m.opened_at, 0),
+			(SELECT min(e.paid_at) FROM orders e WHERE e.payer = o.payer AND e.payee = o.payee AND e.paid_at > 0 AND e.kind IN ('pay', 'request'))
+		FROM txn t JOIN orders o ON o.txn = t.id AND o.txn > 0 JOIN posting p ON p.txn = t.id AND p.amount < 0
+			LEFT JOIN member m ON m.id = o.payee
+		WHERE t.id > $1 AND t.id <= $2 AND t.kind = 'payment' AND o.kind IN ('pay', 'request') ORDER BY t.id`,
+		int64(after), int64(after)+int64(limit))
+	return all, err
+}
+
+// TransactionsFrom returns the transaction after which at most limit have come,
+// and when it was; zero if there was none.
+func (tx *Tx) TransactionsFrom(ctx context.Context, limit int) (from, last ledger.TransactionID, at time.Time, err error) {
+	if last, err = tx.LastTransaction(ctx); err != nil {
+		return 0, 0, at, err
+	}
+	from = max(last-ledger.TransactionID(limit), 0)
+	err = tx.row(ctx, `SELECT coalesce((SELECT at FROM txn WHERE id = $1), 0)`, int64(from)).Scan(moment{&at})
+	return from, last, at, err
+}

@@ -368,7 +368,7 @@ func (t *Treasury) Decide(ctx context.Context, tx *store.Tx, by string, ref stri
 
 // Review ends the wait of a payment or a credit that was held: it is executed,
 // or not. Who asked for a credit cannot approve it.
-func (t *Treasury) Review(ctx context.Context, tx *store.Tx, by string, admin *member.Member, ref string, release bool) error {
+func (t *Treasury) Review(ctx context.Context, tx *store.Tx, by string, admin *member.Member, ref string, release bool, reason string) error {
 	o, err := tx.OrderByRef(ctx, ref)
 	if err != nil {
 		return unknown(ref, err)
@@ -377,10 +377,10 @@ func (t *Treasury) Review(ctx context.Context, tx *store.Tx, by string, admin *m
 		return ErrSecond
 	}
 	if !release {
-		tx.Act(by, "reject", "order:"+ref, "")
+		tx.Act(by, "reject", "order:"+ref, reason)
 		return t.Desk.Reject(ctx, tx, o)
 	}
-	tx.Act(by, "release", "order:"+ref, "")
+	tx.Act(by, "release", "order:"+ref, reason)
 	return t.Desk.Release(ctx, tx, o)
 }
 
