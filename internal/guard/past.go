@@ -94,7 +94,7 @@ func (t *Trial) catches(p Paid, out, in []Move) bool {
 		}
 		return p.unknown() && mine >= t.NewAccounts
 	case "BUR2":
-		return p.unknown() && int64(len(since(t.opened, p.At.Truncate(time.Hour)))) == t.At[0]
+		return p.unknown() && int64(len(since(t.opened, p.At.Truncate(time.Hour))))+1 == t.At[0]
 	case "CIR1":
 		found, _ := t.Loop(p.Move, t.Unit, func(account int64) ([]Move, error) { // its memory cannot fail
 			all := slices.Clone(t.in[account])

@@ -276,7 +276,7 @@ func TestThePastIsWhatWasLogged(t *testing.T) {
 		time.Sleep(12 * time.Hour)
 		time.Sleep(time.Until(time.Now().Truncate(time.Hour).Add(time.Hour)))
 		for n := range 12 { // many new accounts
-			pays([]string{"ana", "ben", "cat", "dan"}[n/3], fmt.Sprintf("06399%05d", 81000+n), 5)
+			pays([]string{"ana", "cat", "dan", "eve"}[n/3], fmt.Sprintf("06399%05d", 81000+n), 5)
 			time.Sleep(time.Minute)
 		}
 		for _, id := range []string{"VEL1", "NGT1", "STR1", "MUL1", "DRA1", "BUR2"} {
