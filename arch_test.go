@@ -63,11 +63,11 @@ var house = []room{
 	{"internal/courier", "duty member sms store", ""},
 	{"internal/notice", "guard member money phrase setting sms store", ""},
 	{"internal/payment", "card correction guard ledger member money notice order setting sms store", ""},
-	{"internal/auth", "guard member sms store", ""},
+	{"internal/auth", "guard member store", ""},
 	{"internal/treasury", "auth card correction guard ledger member money notice order payment sms store", ""},
 	{"internal/teller", "courier grammar guard ledger member money notice order payment setting sms store treasury", ""},
 	{"internal/sentry", "guard ledger member notice payment setting store", ""},
-	{"internal/server", "auth courier duty grammar notice payment phrase sentry setting sms store teller treasury", ""},
+	{"internal/server", "auth courier duty grammar member notice payment phrase sentry setting sms store teller treasury", ""},
 
 	// what looks at pages, in tests
 	{"internal/browsertest", "", "os testing"},

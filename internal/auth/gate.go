@@ -202,11 +202,15 @@ func EndOthers(ctx context.Context, tx *store.Tx, m member.ID, token string) err
 const Revoked = "session.revoke"
 
 // RevokeSessions ends all sessions of a person at once, as somebody else does
-// who fears that they are stolen. Until password and second factor are renewed
+// who fears that they are stolen, and voids the invitations that the person gave
+// or was given. Until password and second factor are renewed
 // at the desk, the person signs in nowhere and approves nothing.
 func (g *Gate) RevokeSessions(ctx context.Context, tx *store.Tx, who string, m *member.Member) error {
 	tx.Act(who, Revoked, by(m.ID), "")
 	if err := tx.EndSessions(ctx, m.ID, nil); err != nil {
+		return err
+	}
+	if err := tx.DropInvitations(ctx, m.ID, by(m.ID)); err != nil {
 		return err
 	}
 	c, err := credential(ctx, tx, m)

@@ -18,6 +18,7 @@ import (
 	"maillon/internal/courier"
 	"maillon/internal/duty"
 	"maillon/internal/grammar"
+	"maillon/internal/member"
 	"maillon/internal/notice"
 	"maillon/internal/payment"
 	"maillon/internal/phrase"
@@ -91,7 +92,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.Treasury = &treasury.Treasury{Desk: s.Desk, Kinds: map[string]treasury.Kind{}}
 	s.Treasury.Kinds[treasury.EraseMember] = s.Treasury.Erase
 	s.Treasury.Kinds[treasury.PutBack] = s.Treasury.PutBack
-	s.Gate = auth.NewGate(db, s.Treasury.Find)
+	s.Gate = auth.NewGate(db, s.findStaff)
 	options := teller.Options{Always: c.Always, Backup: map[string]string{}, ModemDown: s.modemDown}
 	for _, l := range c.Lines {
 		if l.Backup != "" {
@@ -106,6 +107,15 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		s.Courier = courier.New(db, c.Lines, s.Teller, courier.Options{Zone: set.Zone, Alert: s.Teller.Trouble, Roster: s.roster})
 	}
 	return s, nil
+}
+
+// findStaff is how people who sign in are found.
+func (s *Server) findStaff(ctx context.Context, tx *store.Tx, who string) (*member.Member, error) {
+	m, err := s.Treasury.Find(ctx, tx, who)
+	if errors.Is(err, treasury.ErrUnknown) {
+		err = store.ErrNotFound
+	}
+	return m, err
 }
 
 // Run makes time pass and messages move until ctx ends.

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pquerna/otp/totp"
+
+	"maillon/internal/auth"
 	"maillon/internal/correction"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
@@ -37,7 +40,7 @@ func Missing(s *story.Story) []string {
 }
 
 func console(act string) bool {
-	return slices.Contains([]string{"revoke-sessions", "renew-credentials", "demurrage run"}, act)
+	return slices.Contains([]string{"demurrage run"}, act)
 }
 
 // Do implements story.Server. An intruder acts as whoever's session it is.
@@ -50,6 +53,9 @@ func (s *stage) Do(ctx context.Context, d story.Deed) error {
 	err := s.DB.Update(ctx, func(tx *store.Tx) error {
 		admin, err := s.memberOf(ctx, tx, d.Who)
 		if err != nil {
+			return err
+		}
+		if err := auth.MayApprove(ctx, tx, admin); err != nil { // nor sign in
 			return err
 		}
 		return s.act(ctx, tx, admin, d.Act)
@@ -66,7 +72,7 @@ func refused(err error) bool {
 		return true
 	}
 	return slices.ContainsFunc([]error{
-		errNobody, errCeiling, treasury.ErrUnknown, treasury.ErrTaken, treasury.ErrNotPaused, treasury.ErrSecond,
+		errNobody, errCeiling, auth.ErrRenew, treasury.ErrUnknown, treasury.ErrTaken, treasury.ErrNotPaused, treasury.ErrSecond,
 		treasury.ErrRunning, treasury.ErrMoved, treasury.ErrDecided, correction.ErrNothing,
 		payment.ErrNotWaiting, payment.ErrNotUndone, ledger.ErrDuplicate, ledger.ErrInsufficient,
 	}, func(no error) bool { return errors.Is(err, no) })
@@ -94,7 +100,7 @@ func (s *stage) act(ctx context.Context, tx *store.Tx, admin *member.Member, a s
 		return s.preview(ctx, tx, a)
 	case "restore approve":
 		return s.approve(ctx, tx, admin)
-	case "freeze", "unfreeze", "renumber":
+	case "freeze", "unfreeze", "renumber", "revoke-sessions", "renew-credentials":
 		return s.actOn(ctx, tx, by, a)
 	}
 	return fmt.Errorf("unknown act %q", a.Name)
@@ -117,6 +123,24 @@ func (s *stage) actOn(ctx context.Context, tx *store.Tx, by string, a story.Act)
 		return err
 	}
 	return s.Treasury.Renumber(ctx, tx, by, m, n, "")
+}
+
+// renew lets a person at the desk choose a new password and second factor.
+func (s *stage) renew(ctx context.Context, tx *store.Tx, by string, m *member.Member) error {
+	invitation, err := s.Gate.RenewCredentials(ctx, tx, by, m)
+	if err != nil {
+		return err
+	}
+	code, err := totp.GenerateCode(s.Gate.Enrolment(string(invitation)), time.Now())
+	if err != nil {
+		return err
+	}
+	draft, err := s.Gate.Prepare(ctx, invitation, "chosen at the desk", code)
+	if err != nil {
+		return err
+	}
+	_, err = s.Gate.Accept(ctx, tx, invitation, m, draft)
+	return err
 }
 
 // errCeiling means that a second person must approve a credit.

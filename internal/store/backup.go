@@ -135,7 +135,7 @@ func (db *DB) fillCopy(ctx context.Context, m *Manifest, books, keys string) (er
 	}
 	for _, table := range []string{
 		"member", "nick", "nick_near", "account", "txn", "posting", "hold", "orders", "inbox", "outbox", "card", "block", "lookup",
-		"refused", "alert", "state", "audit", "proposal", "journal",
+		"refused", "alert", "state", "audit", "proposal", "credential", "passkey", "journal",
 	} {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO copy.`+table+` SELECT * FROM main.`+table); err != nil {
 			return fmt.Errorf("copy %s: %w", table, err)

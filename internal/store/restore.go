@@ -61,8 +61,8 @@ type Difference struct {
 // at a moment, and proves it: the journal replayed gives the source's hash, and
 // Verify finds no fault.
 //
-// Only the journal is believed, and for SMS in and out, which it does not hold,
-// their rows. Members who were erased later stay erased. No SMS is sent again,
+// Only the journal is believed, and for what it does not hold, SMS in and out
+// and how people sign in, their rows. Members who were erased later stay erased. No SMS is sent again,
 // and open orders die. Nothing stands at To unless all went well.
 func Restore(ctx context.Context, r Restoration) (Restored, error) {
 	report, err := r.restore(ctx)
@@ -172,7 +172,7 @@ func (w *restorer) run(ctx context.Context, keys *DB) error {
 		return fmt.Errorf("keys: %w", err)
 	}
 	for _, step := range []func(context.Context) error{
-		w.copyJournal, w.copyLetters, w.index, w.prove, w.compare, w.bury, w.eraseAgain, w.verify,
+		w.copyJournal, w.copyLetters, w.index, w.prove, w.compare, w.bury, w.eraseAgain, w.copyStaff, w.verify,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -473,6 +473,41 @@ func (w *restorer) eraseAgain(ctx context.Context) error {
 	return w.to.Update(ctx, func(tx *Tx) error {
 		tx.Act("operator", "restore", fmt.Sprintf("journal:%d", w.report.Head.Seq), "")
 		return nil
+	})
+}
+
+// copyStaff takes how people sign in as the source has it now, whatever the
+// moment: a password that was changed since, or somebody who was revoked, must
+// not come back. Sessions and invitations end with the old books.
+func (w *restorer) copyStaff(ctx context.Context) error {
+	var n int
+	if err := w.from.row(ctx, `SELECT count(*) FROM sqlite_master WHERE name = 'credential'`).Scan(&n); err != nil || n == 0 {
+		return err // a backup from before
+	}
+	err := w.copyStaffRows(ctx, `SELECT member, password, key, totp, totp_step, recovery, renew_at, changed_at FROM credential ORDER BY member`,
+		`INSERT INTO credential (member, password, key, totp, totp_step, recovery, renew_at, changed_at)
+			SELECT id, CAST($2 AS TEXT), key, $4, $5, $6, $7, $8 FROM member WHERE id = $1 AND key = $3 AND state <> 'closed'`, 8)
+	if err != nil {
+		return err
+	}
+	return w.copyStaffRows(ctx, `SELECT member, id, public, browser, created_at, used_at FROM passkey ORDER BY id`,
+		`INSERT INTO passkey (member, id, public, browser, created_at, used_at)
+			SELECT id, $2, $3, CAST($4 AS TEXT), $5, $6 FROM member WHERE id = $1 AND state <> 'closed'`, 6)
+}
+
+func (w *restorer) copyStaffRows(ctx context.Context, from, to string, columns int) error {
+	return w.to.Update(ctx, func(tx *Tx) error {
+		return w.from.each(ctx, func(scan func(...any) error) error {
+			values, at := make([]any, columns), make([]any, columns)
+			for n := range values {
+				at[n] = &values[n]
+			}
+			if err := scan(at...); err != nil {
+				return err
+			}
+			_, err := tx.exec(ctx, to, values...)
+			return err
+		}, from)
 	})
 }
 

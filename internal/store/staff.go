@@ -313,6 +313,11 @@ func (tx *Tx) AddInvitation(ctx context.Context, i *Invitation) error {
 		i.Hash, int64(i.Member), i.By, micros(i.Created), micros(i.Till))
 }
 
+// DropInvitations ends those that were not used, for a person and by that person.
+func (tx *Tx) DropInvitations(ctx context.Context, m member.ID, by string) error {
+	return tx.later(ctx, `DELETE FROM invitation WHERE (member = $1 OR actor = $2) AND used_at = 0`, int64(m), by)
+}
+
 // Invitation returns an invitation, used or not, or ErrNotFound.
 func (tx *Tx) Invitation(ctx context.Context, hash []byte) (i Invitation, err error) {
 	var id int64
