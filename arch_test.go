@@ -78,9 +78,10 @@ var house = []room{
 	{"internal/console/frame", "auth ledger member money notice payment setting store treasury", "net/http"},
 	{"internal/console/frame/frametest", "auth console/frame member money phrase server setting sms store treasury", "net/http testing"},
 	{"internal/console/tour", "console/frame", "net/http"},
+	{"internal/console/door", "auth console/frame grammar member money server setting sms store treasury", "net/http"},
 	{"internal/console/home", "auth console/frame money server store", ""},
 	{"internal/console/safety", "auth console/frame correction ledger member money server store treasury", ""},
-	{"internal/console", "console/frame console/home console/safety server", ""},
+	{"internal/console", "console/door console/frame console/home console/safety server", ""},
 	{"internal/phones", "ledger member money sms", "net net/http"},
 
 	// 5: what plays with a whole server, and the command line

@@ -80,6 +80,13 @@ func Alone(ctx context.Context, tx *store.Tx, m member.ID) (bool, error) {
 	return n == 0, err
 }
 
+// LastAdmin reports whether nobody but one person can sign in as an
+// administrator.
+func LastAdmin(ctx context.Context, tx *store.Tx, m member.ID) (bool, error) {
+	n, err := approvers(ctx, tx, m, func(r member.Role) bool { return r == member.Admin })
+	return n == 0, err
+}
+
 // RenewCredentials draws what lets a person choose a new password and a new
 // second factor, for the old ones are lost or feared to be. They and all
 // sessions are worth nothing from now on.

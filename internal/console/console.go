@@ -5,6 +5,7 @@ package console
 import (
 	"log/slog"
 
+	"maillon/internal/console/door"
 	"maillon/internal/console/frame"
 	"maillon/internal/console/home"
 	"maillon/internal/console/safety"
@@ -24,6 +25,6 @@ func Options(s *server.Server, door frame.Door, log *slog.Logger) frame.Options 
 // Rooms are all rooms of pages, in the order of the menu.
 func Rooms(s *server.Server) []frame.Room {
 	return []frame.Room{
-		home.New(s), safety.New(s),
+		home.New(s), safety.New(s), door.New(s),
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"strconv"
 	"time"
 
+	"maillon/internal/auth"
 	"maillon/internal/card"
-	"maillon/internal/guard"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
 	"maillon/internal/money"
@@ -408,35 +408,17 @@ func (t *Treasury) IssueCard(ctx context.Context, tx *store.Tx, by string, m *me
 // SetRole makes a member an administrator, or ends it with "". The others are
 // told.
 func (t *Treasury) SetRole(ctx context.Context, tx *store.Tx, by string, m *member.Member, role member.Role, ceiling money.Amount) error {
+	tx.Audit(store.Act{By: by, What: "role", Subject: on(m), Was: string(m.Role), Became: string(role)})
 	m.Role, m.Ceiling = role, ceiling.Minor()
-	tx.Act(by, "role", on(m), string(role))
 	if err := tx.SaveMember(ctx, m); err != nil {
 		return err
 	}
-	admins, err := tx.Members(ctx, store.Administrators, 0, maxAdmins)
-	if err != nil {
-		return err
-	}
-	r, err := t.Desk.Rule(ctx, tx, "ADM3")
-	if err != nil {
-		return err
-	}
-	a := store.Alert{Rule: r.ID, About: m.ID, Act: r.Act, Facts: []store.Fact{{Name: "by", Value: by}, {Name: "role", Value: string(role)}}}
-	if err := tx.RaiseAlert(ctx, a); err != nil || r.Act < guard.Warn {
-		return err
-	}
-	for _, a := range admins {
-		if a.Role != member.Admin || a.ID == m.ID {
-			continue
-		}
-		err := t.Desk.Voice.Answer(ctx, tx, a, "admin.alerte", notice.Fields{
-			"who": payment.Called(m, ""), "what": notice.Phrase{Key: "alerte.role"},
-		})
-		if err != nil {
+	if role == "" {
+		if err := auth.Dismiss(ctx, tx, m); err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.Warn(ctx, tx, by, m)
 }
 
 // Find returns a member by pseudo or number as an administrator types it.

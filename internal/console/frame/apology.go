@@ -46,6 +46,7 @@ var apologies = []struct {
 	{store.ErrNotFound, http.StatusNotFound, "frame.notfound"},
 	{treasury.ErrUnknown, http.StatusNotFound, "frame.unknown"},
 	{ErrMayNot, http.StatusForbidden, "frame.maynot"},
+	{auth.ErrRenew, http.StatusForbidden, "frame.renew"},
 	{errForged, http.StatusForbidden, "frame.forged"},
 	{ErrForm, http.StatusBadRequest, "frame.form"},
 	{ErrSum, http.StatusUnprocessableEntity, "frame.sum"},
