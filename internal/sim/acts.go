@@ -117,6 +117,10 @@ func (s *stage) actOn(ctx context.Context, tx *store.Tx, by string, a story.Act)
 		return s.Treasury.Freeze(ctx, tx, by, m, "")
 	case "unfreeze":
 		return s.Treasury.Unfreeze(ctx, tx, by, m, "")
+	case "revoke-sessions":
+		return s.Gate.RevokeSessions(ctx, tx, by, m)
+	case "renew-credentials":
+		return s.renew(ctx, tx, by, m)
 	}
 	n, err := sms.FromE164(a.Args[1])
 	if err != nil {

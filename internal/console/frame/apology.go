@@ -58,7 +58,6 @@ var apologies = []struct {
 	{treasury.ErrRunning, http.StatusConflict, "frame.running"},
 	{treasury.ErrMoved, http.StatusConflict, "frame.moved"},
 	{treasury.ErrTooMuch, http.StatusConflict, "frame.toomuch"},
-	{auth.ErrRenew, http.StatusForbidden, "frame.renew"},
 	{treasury.ErrNotPaused, http.StatusConflict, "frame.notpaused"},
 	{payment.ErrNotWaiting, http.StatusConflict, "frame.notwaiting"},
 	{payment.ErrNotUndone, http.StatusConflict, "frame.notundone"},
