@@ -60,6 +60,7 @@ var house = []room{
 
 	// 3: services, each on those before it
 	{"internal/duty", "store", ""},
+	{"internal/copies", "duty store", "os"},
 	{"internal/courier", "duty member sms store", ""},
 	{"internal/notice", "guard member money phrase setting sms store", ""},
 	{"internal/payment", "card correction guard ledger member money notice order setting sms store", ""},

@@ -17,9 +17,18 @@ import (
 const (
 	backupBooks    = "books.db"
 	backupManifest = "manifest.json"
-	backupKeys     = "keys.db"
+	backupKeys     = BackupKeys
 	backupName     = "20060102T150405.000Z"
 )
+
+// BackupKeys is the name of the file of keys, beside all backups.
+const BackupKeys = "keys.db"
+
+// BackupFiles are the files of one backup: the last says that it is whole.
+func BackupFiles() []string { return []string{backupBooks, backupManifest} }
+
+// BackupTime returns when the backup with a name was made.
+func BackupTime(name string) (time.Time, error) { return time.Parse(backupName, name) }
 
 // keepBackups is the age at which a backup is removed by a later one.
 const keepBackups = 35 * 24 * time.Hour

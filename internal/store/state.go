@@ -52,6 +52,15 @@ func (tx *Tx) SetPaused(ctx context.Context, since time.Time) error {
 	return tx.SetState(ctx, PausedAt, v)
 }
 
+// Head returns the last row of the journal; zero if there is none.
+func (tx *Tx) Head(ctx context.Context) (h Head, err error) {
+	err = tx.row(ctx, `SELECT seq, at, hash FROM journal ORDER BY seq DESC LIMIT 1`).Scan(&h.Seq, moment{&h.At}, &h.Hash)
+	if errors.Is(found(err), ErrNotFound) {
+		return Head{}, nil
+	}
+	return h, err
+}
+
 // LastEntry returns when something was written to the journal last.
 func (tx *Tx) LastEntry(ctx context.Context) (at time.Time, err error) {
 	err = tx.row(ctx, `SELECT coalesce(max(at), 0) FROM (SELECT at FROM journal ORDER BY seq DESC LIMIT 1) AS newest`).Scan(moment{&at})
