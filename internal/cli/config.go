@@ -38,6 +38,7 @@ type Config struct {
 	Languages      string          // folder of language files beside those that ship; "" if none
 	Gateways       []GatewayConfig // by name
 	Administrators []AdministratorConfig
+	Backups        []BackupConfig
 	Database       DatabaseConfig
 	Metrics        string        // where Prometheus may ask; "" nowhere
 	SlowQuery      time.Duration // from when on a statement is told; 0 is the default, less: never
@@ -213,7 +214,7 @@ func (r *configReader) read(text string) {
 			if key == "settings" {
 				continue // before the rest: the unit says how a ceiling is read
 			}
-			if !slices.Contains([]string{"gateway", "administrator", "database"}, key) {
+			if !slices.Contains([]string{"gateway", "administrator", "database", "backup"}, key) {
 				r.unknown(key)
 			}
 		case []map[string]any:
@@ -228,6 +229,7 @@ func (r *configReader) read(text string) {
 	r.database(tree)
 	r.gateways(tree)
 	r.administrators(tree)
+	r.backups(tree)
 }
 
 // top reads a text that stands before all tables.
@@ -257,7 +259,7 @@ func (r *configReader) top(key, value string) {
 }
 
 func (r *configReader) unknown(key string) {
-	r.fault(key, "unknown; at the top there are languages, metrics, slow_query, [settings], [database], [[unit]], [gateway.NAME] and [administrator.NAME]")
+	r.fault(key, "unknown; at the top there are languages, metrics, slow_query, [settings], [database], [[unit]], [gateway.NAME], [administrator.NAME] and [backup.NAME]")
 }
 
 func (r *configReader) syntax(err error) {

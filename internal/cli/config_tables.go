@@ -406,5 +406,10 @@ func (c Config) checkSecrets() []error {
 			}
 		}
 	}
+	for _, b := range c.Backups {
+		if _, err := b.depot(); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	return errs
 }

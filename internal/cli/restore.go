@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"maillon/internal/setting"
@@ -22,7 +23,7 @@ const manifestFile = "manifest.json"
 // restoreCommand makes a new data folder of the journal of another, or of a backup.
 type restoreCommand struct {
 	place
-	From   string `required:"" placeholder:"DIR" help:"A folder of backups (its newest is taken), one backup, or a data folder."`
+	From   string `required:"" placeholder:"DIR" help:"A folder of backups (its newest is taken), one backup, a data folder, or backup:NAME for what the configuration names so."`
 	To     string `required:"" placeholder:"NEWFOLDER" help:"The data folder to make; it must not exist."`
 	At     string `placeholder:"TIME" help:"The moment to go back to, such as '2026-03-28 14:02:00' or 2026-03-28T14:02:00+01:00 (default: the end)."`
 	Secret string `placeholder:"FILE" help:"The secret of those books (default: that of --from if it is a data folder, else of --data)."`
@@ -40,6 +41,11 @@ func (c restoreCommand) Run(ctx context.Context, io *Streams) error {
 		return err
 	}
 	r := store.Restoration{From: c.From, Keys: c.Keys, At: at}
+	away, err := c.fetch(ctx, config, &r)
+	if err != nil {
+		return err
+	}
+	defer away()
 	from := c.source(&r)
 	if r.Secret, err = c.secretOf(from); err != nil {
 		return err
@@ -58,6 +64,35 @@ func (c restoreCommand) Run(ctx context.Context, io *Streams) error {
 		return err
 	}
 	return c.tell(io, report)
+}
+
+// fetch brings the newest copy from where the configuration keeps copies,
+// if --from says so. What was brought is there until away.
+func (c restoreCommand) fetch(ctx context.Context, config Config, r *store.Restoration) (away func(), err error) {
+	away = func() {}
+	name, is := strings.CutPrefix(c.From, "backup:")
+	if !is {
+		return away, nil
+	}
+	n := slices.IndexFunc(config.Backups, func(b BackupConfig) bool { return b.Name == name })
+	if n < 0 {
+		return away, exitf(ExitUsage, "--from %s: the configuration has no [backup.%s]", c.From, name)
+	}
+	depot, err := config.Backups[n].depot()
+	if err != nil {
+		return away, &ExitError{ExitUsage, err}
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(c.To), ".fetched-")
+	if err != nil {
+		return away, err
+	}
+	away = func() { _ = os.RemoveAll(dir) }
+	r.From, err = depot.Fetch(ctx, time.Now(), dir) // the newest holds every moment before it
+	if err != nil {
+		away()
+		return func() {}, exitf(ExitTrouble, "--from %s: %w", c.From, err)
+	}
+	return away, nil
 }
 
 // source finds what is restored from: a data folder has its keys within.

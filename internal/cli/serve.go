@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"maillon/internal/copies"
 	"maillon/internal/money"
 	"maillon/internal/phones"
 	"maillon/internal/rest"
@@ -33,6 +34,7 @@ const (
 	maxDrain   = 30 * time.Second // systemd and Kubernetes kill after 45 seconds
 	readyTime  = 2 * time.Second  // for the phones to be up
 	readyStep  = 5 * time.Millisecond
+	firstCopy  = 10 * time.Second // after the start, so that it is not slowed
 )
 
 type serveCommand struct {
@@ -92,7 +94,11 @@ func (c *serveCommand) Run(ctx context.Context, io *Streams) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	stop := serveMetrics(scraped, s)
 	defer func() { err = errors.Join(err, stop()) }()
-	run := &running{server: s, gateways: gateways, folder: c.folder(), home: home, listener: listener, scraped: scraped, drain: c.Drain}
+	plans, err := config.plans()
+	if err != nil {
+		return err
+	}
+	run := &running{server: s, gateways: gateways, plans: plans, folder: c.folder(), home: home, listener: listener, scraped: scraped, drain: c.Drain}
 	run.readiness.try = run.tryWrite
 	village, err := run.settle(ctx, config)
 	if err != nil {
@@ -187,6 +193,7 @@ type running struct {
 	village  *sim.Village
 	page     *phones.Page // nil where others could reach it
 	drain    time.Duration
+	plans    []copies.Plan // of copies off the machine
 
 	readiness readiness
 }
@@ -259,6 +266,14 @@ func (r *running) run(ctx context.Context, begun func()) error {
 	defer stopWorking()
 	failed := make(chan error, 3)
 	var all sync.WaitGroup
+	if len(r.plans) > 0 {
+		k := &copies.Keeper{DB: r.server.DB, Secret: r.home.secret, Plans: r.plans, First: firstCopy}
+		if !r.home.shared {
+			k.Spool = r.folder.dir() // where there is room for the books
+		}
+		d := r.server.Duty("copies")
+		all.Go(func() { k.Run(working, d) })
+	}
 	all.Go(func() {
 		if err := r.server.Run(working); err != nil {
 			failed <- err

@@ -196,6 +196,9 @@ func (s *Server) stopped(ctx context.Context) error {
 // Duties returns which of the duties that only one server has are ours, by name.
 func (s *Server) Duties() map[string]bool { return s.roster.Held() }
 
+// Duty is something more that only one of several servers may do.
+func (s *Server) Duty(name string) *duty.Duty { return s.roster.Duty(name, nil) }
+
 // Close closes the database. Run must have returned.
 func (s *Server) Close() error {
 	s.Past.Close()
