@@ -82,7 +82,8 @@ var house = []room{
 	{"internal/console/door", "auth console/frame grammar member money server setting sms store treasury", "net/http"},
 	{"internal/console/home", "auth console/frame money server store", ""},
 	{"internal/console/safety", "auth console/frame correction ledger member money server store treasury", ""},
-	{"internal/console", "console/door console/frame console/home console/safety server", ""},
+	{"internal/console/watch", "auth console/frame guard member money order payment sentry server store treasury", ""},
+	{"internal/console", "console/door console/frame console/home console/safety console/watch server", ""},
 	{"internal/phones", "ledger member money sms", "net net/http"},
 
 	// 5: what plays with a whole server, and the command line

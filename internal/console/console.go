@@ -9,6 +9,7 @@ import (
 	"maillon/internal/console/frame"
 	"maillon/internal/console/home"
 	"maillon/internal/console/safety"
+	"maillon/internal/console/watch"
 	"maillon/internal/server"
 )
 
@@ -26,5 +27,6 @@ func Options(s *server.Server, door frame.Door, log *slog.Logger) frame.Options 
 func Rooms(s *server.Server) []frame.Room {
 	return []frame.Room{
 		home.New(s), safety.New(s), door.New(s),
+		watch.New(s),
 	}
 }

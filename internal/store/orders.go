@@ -250,6 +250,12 @@ func (tx *Tx) Queue(ctx context.Context, limit int) ([]*order.Order, error) {
 	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE `+waits+`o.state IN ('held', 'disputed') ORDER BY o.id LIMIT $1 + 0`, limit)
 }
 
+// HeldOrders returns the payments and credits that a rule holds, the oldest
+// first.
+func (tx *Tx) HeldOrders(ctx context.Context, limit int) ([]*order.Order, error) {
+	return tx.orders(ctx, `SELECT o.id FROM orders o WHERE `+waits+`o.state = 'held' ORDER BY o.id LIMIT $1 + 0`, limit)
+}
+
 // HeldOf returns at most limit payments of a member that a rule holds, the
 // oldest first.
 func (tx *Tx) HeldOf(ctx context.Context, payer member.ID, limit int) ([]*order.Order, error) {

@@ -285,3 +285,9 @@ func (tx *Tx) TransactionsFrom(ctx context.Context, limit int) (from, last ledge
 	err = tx.row(ctx, `SELECT coalesce((SELECT at FROM txn WHERE id = $1), 0)`, int64(from)).Scan(moment{&at})
 	return from, last, at, err
 }
+
+// RefOf returns the reference of a transaction, "" if it has none.
+func (tx *Tx) RefOf(ctx context.Context, id int64) (ref string, err error) {
+	err = tx.row(ctx, `SELECT coalesce((SELECT ref FROM txn WHERE id = $1), '')`, id).Scan(&ref)
+	return ref, err
+}
