@@ -75,6 +75,7 @@ type commands struct {
 
 	// Administrators.
 	Member    memberCommand    `cmd:"" help:"Register, show, freeze members, and print their code cards."`
+	Admin     adminCommand     `cmd:"" help:"Let administrators into their pages."`
 	Credit    creditCommand    `cmd:"" help:"Credit one account, or all those of a file."`
 	Reverse   reverseCommand   `cmd:"" help:"Take one transfer back, as far as its money is still there."`
 	Dispute   disputeCommand   `cmd:"" help:"Decide a dispute: the money goes back, or stays."`

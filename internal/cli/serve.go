@@ -13,6 +13,10 @@ import (
 	"syscall"
 	"time"
 
+	"maillon/internal/auth"
+	"maillon/internal/console"
+	"maillon/internal/console/door"
+	"maillon/internal/console/frame"
 	"maillon/internal/copies"
 	"maillon/internal/money"
 	"maillon/internal/phones"
@@ -20,6 +24,7 @@ import (
 	"maillon/internal/server"
 	"maillon/internal/sim"
 	"maillon/internal/store"
+	"maillon/internal/treasury"
 )
 
 // Bounds of the HTTP server. Streams of the page of phones end by themselves.
@@ -195,6 +200,9 @@ type running struct {
 	drain    time.Duration
 	plans    []copies.Plan // of copies off the machine
 
+	console http.Handler // the pages of the administrators
+	first   auth.Token   // lets the first of them in; "" once there is one
+
 	readiness readiness
 }
 
@@ -209,7 +217,15 @@ func (r *running) settle(ctx context.Context, config Config) (sim.Presence, erro
 	if err != nil {
 		return village, fmt.Errorf("open the village: %w", err)
 	}
-	return village, nil
+	err = r.server.DB.Update(ctx, func(tx *store.Tx) (err error) {
+		r.first, err = r.server.Gate.InviteFirst(ctx, tx, treasury.Operator)
+		return err
+	})
+	if err != nil {
+		return village, fmt.Errorf("invite the first administrator: %w", err)
+	}
+	r.console, err = console.New(r.server, r.server.Gate, nil)
+	return village, err
 }
 
 // show makes the page of phones.
@@ -239,6 +255,7 @@ func (r *running) greet(io *Streams, config Config, village sim.Presence) {
 	if r.scraped != nil {
 		fmt.Fprintf(io.Out, "Metrics are at http://%s/metrics.\n", r.scraped.Addr())
 	}
+	r.greetAdministrators(io)
 	fmt.Fprintf(io.Out, "Everything is kept in %s. Ctrl-C ends it.\n", r.home.kept)
 	if r.page == nil && r.gateways.virtual != nil {
 		fmt.Fprintln(io.Err, "maillon: the page of phones is not served on an address that others can reach")
@@ -249,6 +266,22 @@ func (r *running) greet(io *Streams, config Config, village sim.Presence) {
 	if r.page != nil && len(r.gateways.handlers) > 0 {
 		fmt.Fprintln(io.Err, "maillon: whoever can open the page of phones writes in the name of every member: remove the virtual gateway before real money")
 	}
+}
+
+// greetAdministrators tells where their pages are. Passkeys want a name for the
+// machine, so that this one is localhost.
+func (r *running) greetAdministrators(io *Streams) {
+	_, port, err := net.SplitHostPort(r.listener.Addr().String())
+	if err != nil {
+		return
+	}
+	origin := "http://" + net.JoinHostPort("localhost", port)
+	if r.first == "" {
+		fmt.Fprintf(io.Out, "The administrators' pages are at %s%s/\n", origin, frame.Root)
+		return
+	}
+	fmt.Fprintf(io.Out, "To be the first administrator, open this link, which is good once, for %d hours:\n  %s\n",
+		auth.InvitationLife/time.Hour, door.Link(origin, r.first))
 }
 
 // run serves until ctx ends: then nothing more is ready, HTTP stops, then the
@@ -350,6 +383,8 @@ func (r *running) routes() http.Handler {
 		h.ServeHTTP(w, req)
 	})
 	mux.Handle("/gateway/", http.NotFoundHandler())
+	mux.Handle(frame.Root, r.console)
+	mux.Handle(frame.Root+"/", r.console)
 	if r.page != nil {
 		mux.Handle("/", direct(r.page))
 	}
