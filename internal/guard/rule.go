@@ -83,7 +83,8 @@ var (
 	refusing  = []Act{Log, Refuse}
 )
 
-func count(n int64) Threshold   { return Threshold{Name: "count", Default: n, Least: 1, Most: mostCount} }
+func count(n int64) Threshold { return Threshold{Name: "count", Default: n, Least: 1, Most: mostCount} }
+
 func percent(n int64) Threshold { return Threshold{Name: "percent", Default: n, Least: 1, Most: 100} }
 func sum(n int64) Threshold     { return Threshold{Name: "sum", Default: n, Most: mostSum} }
 func minutes(n int64) Threshold {
@@ -91,6 +92,7 @@ func minutes(n int64) Threshold {
 }
 func days(n int64) Threshold  { return Threshold{Name: "days", Default: n, Least: 1, Most: 3650} }
 func steps(n int64) Threshold { return Threshold{Name: "steps", Default: n, Least: 2, Most: MaxSteps} }
+
 func hours(from, to int64) []Threshold {
 	return []Threshold{{Name: "from", Default: from, Most: 23}, {Name: "to", Default: to, Most: 23}}
 }

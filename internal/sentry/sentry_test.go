@@ -296,3 +296,19 @@ func TestThePastIsWhatWasLogged(t *testing.T) {
 		}
 	})
 }
+
+// SIM1: another language after 30 days of silence is written down; the same one,
+// or after 29 days, is not.
+func TestOtherHabits(t *testing.T) {
+	for _, c := range []struct {
+		days, want int
+		text       string
+	}{{30, 1, "balance"}, {30, 0, "solde"}, {29, 0, "balance"}} {
+		in(t, store.Memory, func(_ *testing.T, h *house) {
+			h.text("ana", "solde", time.Now())
+			time.Sleep(time.Duration(c.days) * 24 * time.Hour)
+			h.text("ana", c.text, time.Now())
+			h.fired("SIM1", c.want, guard.Log)
+		})
+	}
+}

@@ -203,8 +203,13 @@ func (p *Proof) transaction(ctx context.Context, v *verifier, e *txnEvent, at in
 		return err
 	}
 	v.compare(name, []pair{
-		{"ref", got.ref, e.Ref}, {"key", got.key, e.Key}, {"kind", got.kind, e.Kind}, {"at", got.at, cmp.Or(e.At, at)},
-		{"reverses", got.reverses, e.Reverses}, {"via", got.via, e.Via}, {"note", got.note, e.Note},
+		{"ref", got.ref, e.Ref},
+		{"key", got.key, e.Key},
+		{"kind", got.kind, e.Kind},
+		{"at", got.at, cmp.Or(e.At, at)},
+		{"reverses", got.reverses, e.Reverses},
+		{"via", got.via, e.Via},
+		{"note", got.note, e.Note},
 	})
 	var postings []postingRow
 	err = v.tx.each(ctx, func(scan scan) error {

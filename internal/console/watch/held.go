@@ -19,16 +19,16 @@ const maxHeld = 200
 // A heldLine is a payment or a credit that waits for a decision.
 type heldLine struct {
 	*order.Order
-	Credit            bool
-	From, To          string
-	FromPath, ToPath  string
-	Rules             []alertLine // why it is held
-	Mine              bool        // the visitor asked for it: another must decide
-	May               bool
-	Balance, After    money.Amount // of the payer; of the payee for a credit
-	Reason, Wrong     string
-	CreditWhy         string // the reason of a credit
-	Paused, Forgotten bool
+	Credit           bool
+	From, To         string
+	FromPath, ToPath string
+	Rules            []alertLine // why it is held
+	Mine             bool        // the visitor asked for it: another must decide
+	May              bool
+	Balance, After   money.Amount // of the payer; of the payee for a credit
+	Reason, Wrong    string
+	CreditWhy        string // the reason of a credit
+	Paused           bool
 }
 
 func (r room) listHeld(v *frame.Visit) error {

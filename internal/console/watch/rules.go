@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -130,7 +129,6 @@ type ruleView struct {
 	May     bool
 	Acts    []actChoice
 	Wrong   string
-	Shipped string // the query of the effect page for the rule as shipped
 	Changes []changeLine
 }
 
@@ -167,7 +165,7 @@ func (r room) ruleView(v *frame.Visit, rule guard.Rule) (page ruleView, err erro
 		}
 		page.ruleLine = r.ruleLine(v, c, rule)
 		page.May = v.May(auth.Settings)
-		page.Acts, page.Shipped = acts(v, rule, page.Decree.Act), query(rule.Default())
+		page.Acts = acts(v, rule, page.Decree.Act)
 		if page.Past, err = r.past(ctx, tx, v, rule, page.Decree.At); err != nil {
 			return err
 		}
@@ -179,15 +177,6 @@ func (r room) ruleView(v *frame.Visit, rule guard.Rule) (page ruleView, err erro
 		return err
 	})
 	return page, err
-}
-
-// query writes a decree as the form does.
-func query(d guard.Decree) string {
-	q := url.Values{"act": {d.Act.String()}}
-	for n, at := range d.At {
-		q.Set("at"+strconv.Itoa(n), strconv.FormatInt(at, 10))
-	}
-	return q.Encode()
 }
 
 func acts(v *frame.Visit, rule guard.Rule, chosen guard.Act) []actChoice {
