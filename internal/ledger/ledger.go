@@ -61,6 +61,8 @@ const (
 	Return     Kind = "return"     // a payment given back by its payee, or a gift not accepted
 	Correction Kind = "correction" // a transaction undone by an administrator
 	Closing    Kind = "closing"    // what was left on a closed account, to the pot
+	Demurrage  Kind = "demurrage"  // what melted, to a pot
+	Share      Kind = "share"      // into a pot or out of it, by an administrator
 )
 
 // An Account holds one currency.

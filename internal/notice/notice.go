@@ -40,8 +40,9 @@ type Fields map[string]any
 type (
 	Day    time.Time // the date
 	Clock  time.Time // hour and minute
-	Code   string    // a one-time code, shown in two halves
-	Phrase struct {  // another text of the language
+	Month  time.Month
+	Code   string   // a one-time code, shown in two halves
+	Phrase struct { // another text of the language
 		Key    string
 		Fields Fields
 	}
@@ -191,6 +192,8 @@ func (v *Voice) show(language string, value any) (string, error) {
 		return v.book.Date(language, time.Time(x).In(v.set.Zone)), nil
 	case Clock:
 		return v.book.Clock(language, time.Time(x).In(v.set.Zone)), nil
+	case Month:
+		return v.book.Month(language, time.Month(x)), nil
 	case Code:
 		return guard.ShowCode(string(x)), nil
 	case Phrase:
@@ -235,6 +238,56 @@ func (v *Voice) Notify(ctx context.Context, tx *store.Tx, to *member.Member, key
 	}
 	return v.Answer(ctx, tx, to, key, f)
 }
+
+// Later is Notify for what is told to many at once: it leaves at a time of its
+// own, behind all that somebody waits for, and is worth sending for a day.
+func (v *Voice) Later(ctx context.Context, tx *store.Tx, to *member.Member, key string, f Fields, at time.Time) error {
+	if to.Muted || to.State == member.Closed || to.Number.IsZero() {
+		return nil
+	}
+	text, err := v.render(to.Language, to.Word, key, f)
+	if err != nil {
+		return err
+	}
+	return v.leave(ctx, tx, to, text, at)
+}
+
+func (v *Voice) leave(ctx context.Context, tx *store.Tx, to *member.Member, text string, at time.Time) error {
+	return tx.Enqueue(ctx, store.Out{
+		To: to.Number, Text: text, Gateway: to.Line, Priority: sms.Notice, Next: at, Expires: at.Add(noticeLife),
+	}, to)
+}
+
+// wordRoom is what a member's own word takes of an SMS, at most.
+const wordRoom = 8
+
+// A Fit says how a text of the association goes into SMS.
+type Fit struct {
+	Units    int  // septets, or 16 bits where it is not GSM-7
+	Segments int  // for whoever has the longest word
+	GSM7     bool // it costs no more than it must
+}
+
+// Fits measures a text before which the longest word stands.
+func Fits(text string) Fit {
+	units, segments := sms.Segments(strings.Repeat("m", wordRoom) + text)
+	return Fit{units - wordRoom, segments, sms.AlphabetOf(text) == sms.GSM7}
+}
+
+// Announce tells a member what the association writes to all, in its own
+// words, as Later does.
+func (v *Voice) Announce(ctx context.Context, tx *store.Tx, to *member.Member, text string, at time.Time) error {
+	if to.Muted || to.State != member.Active || to.Number.IsZero() {
+		return nil
+	}
+	if to.Word != "" {
+		text = to.Word + ": " + text
+	}
+	return v.leave(ctx, tx, to, text, at)
+}
+
+// Languages returns the languages that members may have.
+func (v *Voice) Languages() []string { return v.book.Languages() }
 
 func (v *Voice) send(ctx context.Context, tx *store.Tx, to *member.Member, word, key string, f Fields, p sms.Priority, until time.Time) error {
 	if to.State == member.Closed || to.Number.IsZero() {

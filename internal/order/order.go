@@ -29,6 +29,7 @@ const (
 	Reversal Kind = "reversal" // an administrator undid a transfer
 	Expiry   Kind = "expiry"   // a gift that was not accepted went back
 	Dispute  Kind = "dispute"  // what VOL put in doubt
+	Share    Kind = "share"    // an administrator gave into a pot or out of it
 )
 
 // A State is how far an order has come.

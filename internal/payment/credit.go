@@ -29,8 +29,7 @@ func (d *Desk) Credit(ctx context.Context, tx *store.Tx, admin, payee *member.Me
 	}
 	f := notice.Fields{"amt": o.Amount, "bal": left, "who": d.called(payee, o), "ph": d.masked(payee, o), "memo": o.Secret.Memo}
 	if o.Amount.Cmp(left) > 0 {
-		o.State = order.Held
-		if err := tx.InsertOrder(ctx, o, admin); err != nil {
+		if err := d.HoldCredit(ctx, tx, admin, payee, o); err != nil {
 			return err
 		}
 		f["ref"] = o.Ref

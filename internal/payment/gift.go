@@ -31,7 +31,10 @@ func (d *Desk) Accept(ctx context.Context, tx *store.Tx, m *member.Member) error
 		return err
 	}
 	m.State = member.Active
-	return tx.SaveMember(ctx, m)
+	if err := tx.SaveMember(ctx, m); err != nil {
+		return err
+	}
+	return d.Start(ctx, tx, m)
 }
 
 // eachGift does something with every gift that waits for a number's yes. It
