@@ -67,7 +67,7 @@ var house = []room{
 	{"internal/notice", "guard member money phrase setting sms store", ""},
 	{"internal/payment", "card charter correction guard ledger member money notice order setting sms store", ""},
 	{"internal/auth", "guard member store", ""},
-	{"internal/treasury", "auth card correction guard ledger member money notice order payment sms store", ""},
+	{"internal/treasury", "auth card charter correction grammar guard ledger member money notice order payment setting sheet sms store", ""},
 	{"internal/teller", "courier grammar guard ledger member money notice order payment setting sms store treasury", ""},
 	{"internal/sentry", "guard ledger member notice payment setting store", ""},
 	{"internal/server", "auth courier duty grammar member notice payment phrase sentry setting sms store teller treasury", ""},

@@ -94,6 +94,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.Treasury.Kinds[treasury.PutBack] = s.Treasury.PutBack
 	s.Treasury.Kinds[treasury.ChangeRole] = s.Treasury.Appoint
 	s.Gate = auth.NewGate(db, s.findStaff)
+	s.Treasury.Register()
 	options := teller.Options{Always: c.Always, Backup: map[string]string{}, ModemDown: s.modemDown}
 	for _, l := range c.Lines {
 		if l.Backup != "" {

@@ -124,7 +124,11 @@ func (tx *Tx) AccountOf(ctx context.Context, m member.ID, c money.Currency) (led
 			return a, nil
 		}
 	}
-	return tx.account(ctx, accountEvent{Member: int64(m), Currency: c.Code, Decimals: c.Decimals})
+	e := accountEvent{Member: int64(m), Currency: c.Code, Decimals: c.Decimals}
+	if err := tx.openAccount(ctx, &e); err != nil {
+		return ledger.Account{}, err
+	}
+	return tx.accounts[ledger.AccountID(e.ID)], nil
 }
 
 // SystemAccount returns an account of the association, and opens it if there

@@ -68,6 +68,7 @@ type NewMember struct {
 	Role     member.Role
 	Ceiling  money.Amount
 	NoMember bool // an administrator without an account
+	Group    string
 }
 
 // Add registers a member or an administrator. It returns ErrTaken.
@@ -86,7 +87,7 @@ func (t *Treasury) Add(ctx context.Context, tx *store.Tx, by string, n NewMember
 	}
 	m := &member.Member{
 		State: member.Active, Number: n.Number, Language: n.Language, Role: n.Role, Ceiling: n.Ceiling.Minor(),
-		OpenedAt: tx.Now(), SeenAt: tx.Now(),
+		OpenedAt: tx.Now(), SeenAt: tx.Now(), Group: n.Group,
 	}
 	if n.NoMember {
 		m.State = member.Staff
@@ -98,10 +99,12 @@ func (t *Treasury) Add(ctx context.Context, tx *store.Tx, by string, n NewMember
 		return nil, err
 	}
 	tx.Act(by, "add", on(m), string(n.Role))
-	if n.Nick == "" {
-		return m, nil
+	if n.Nick != "" {
+		if err := tx.TakeNick(ctx, m, n.Nick, time.Time{}); err != nil {
+			return nil, err
+		}
 	}
-	return m, tx.TakeNick(ctx, m, n.Nick, time.Time{})
+	return m, t.Desk.Start(ctx, tx, m)
 }
 
 // Grant credits a member, or a number that has no account yet, from emission.
@@ -113,11 +116,8 @@ func (t *Treasury) Grant(ctx context.Context, tx *store.Tx, by string, admin, pa
 // GrantOnce is Grant with a name that whoever asks gives to this credit: with
 // the same name, it is ledger.ErrDuplicate however often it is asked.
 func (t *Treasury) GrantOnce(ctx context.Context, tx *store.Tx, by string, admin, payee *member.Member, number sms.Number, amount money.Amount, reason, name string) (*order.Order, error) {
-	if reason == "" {
-		return nil, errors.New("a credit needs a reason")
-	}
-	if amount.Sign() <= 0 {
-		return nil, errors.New("a credit is more than zero")
+	if err := checkGrant(amount, reason); err != nil {
+		return nil, err
 	}
 	o := &order.Order{Amount: amount, Secret: order.Secret{Memo: reason}}
 	if admin != nil {
@@ -135,6 +135,16 @@ func (t *Treasury) GrantOnce(ctx context.Context, tx *store.Tx, by string, admin
 	}
 	tx.Act(by, "credit", "order:"+o.Ref, "")
 	return o, nil
+}
+
+func checkGrant(amount money.Amount, reason string) error {
+	if reason == "" {
+		return ErrReason
+	}
+	if amount.Sign() <= 0 {
+		return errors.New("a credit is more than zero")
+	}
+	return nil
 }
 
 // Granted returns the credit that was granted once under a name, or
