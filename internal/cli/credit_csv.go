@@ -23,7 +23,7 @@ func (c creditCommand) many(ctx context.Context, out *Streams, b *books, batch *
 		if err := b.view(ctx, func(tx *store.Tx) error { return batch.Survey(ctx, tx) }); err != nil {
 			return err
 		}
-		report(out, batch, "would be credited")
+		reportBatch(out, batch, "would be credited")
 		return c.refused(batch)
 	}
 	err := b.update(ctx, func(tx *store.Tx) error {
@@ -34,7 +34,7 @@ func (c creditCommand) many(ctx context.Context, out *Streams, b *books, batch *
 		return err
 	})
 	if err == nil {
-		report(out, batch, "credited")
+		reportBatch(out, batch, "credited")
 	}
 	return err
 }
@@ -51,8 +51,8 @@ func (c creditCommand) refused(b *treasury.Batch) error {
 	return exitf(ExitNo, "nothing is credited, for these lines cannot be:\n%s", strings.Join(all, "\n"))
 }
 
-// report says what a batch did, or would do.
-func report(out *Streams, b *treasury.Batch, done string) {
+// reportBatch says what a batch did, or would do.
+func reportBatch(out *Streams, b *treasury.Batch, done string) {
 	fmt.Fprintf(out.Out, "%d lines, %d new: %s %s\n", b.Lines(), b.New, b.Total, done)
 	fmt.Fprintf(out.Out, "%d accounts opened for numbers that have none\n", b.Opened)
 	fmt.Fprintf(out.Out, "%d done before, not again%s\n", b.Again, lineNumbers(b))

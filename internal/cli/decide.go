@@ -7,6 +7,7 @@ import (
 
 	"maillon/internal/member"
 	"maillon/internal/money"
+	"maillon/internal/sheet"
 	"maillon/internal/store"
 )
 
@@ -42,8 +43,8 @@ type reverseCommand struct {
 
 // Run reverses, as far as the money is still there.
 func (c reverseCommand) Run(ctx context.Context, io *Streams) error {
-	if strings.TrimSpace(c.Reason) == "" || len([]rune(c.Reason)) > maxReason {
-		return exitf(ExitUsage, "--reason: a reason of 1 to %d characters is needed", maxReason)
+	if strings.TrimSpace(c.Reason) == "" || len([]rune(c.Reason)) > sheet.MaxReason {
+		return exitf(ExitUsage, "--reason: a reason of 1 to %d characters is needed", sheet.MaxReason)
 	}
 	var back, whole money.Amount
 	err := c.decide(ctx, member.Role.MayReverse, func(b *books, tx *store.Tx, by string, admin *member.Member, ref string) (err error) {

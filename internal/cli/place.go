@@ -165,7 +165,9 @@ func explain(err error) error {
 			return exitf(ExitNo, "%w: %s", err, known.what)
 		}
 	}
-	if r, ok := errors.AsType[*notice.Refusal](err); ok {
+	if r, ok := errors.AsType[*notice.Refusal](err); ok && r.Key == "pause" {
+		return exitf(ExitNo, "payments are paused: no money moves until maillon resume")
+	} else if ok {
 		return exitf(ExitNo, "refused for the reason that an SMS would give as %q", r.Key)
 	}
 	if errors.Is(err, store.ErrBusy) {

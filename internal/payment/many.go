@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"maillon/internal/charter"
+	"maillon/internal/guard"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
 	"maillon/internal/money"
@@ -60,6 +61,7 @@ type many struct {
 	opened map[sms.Number]*member.Member
 	from   ledger.Account // emission, in the currency of the last grant
 	night  money.Amount   // what is held until it was announced: rule ADM2
+	adm2   guard.Ruling
 }
 
 func (m *many) grant(ctx context.Context, tx *store.Tx, g Grant) (*order.Order, error) {
@@ -117,14 +119,21 @@ func (m *many) settle(ctx context.Context, tx *store.Tx, o *order.Order, payee *
 		}
 		return m.Voice.Later(ctx, tx, payee, "bienvenue", notice.Fields{"who": m.Set.Association, "amt": o.Amount}, m.spread.Next())
 	}
-	if m.heldAtNight(o, tx.Now()) {
+	r, night, err := m.atNight(ctx, tx, o, tx.Now())
+	if err != nil {
+		return err
+	}
+	if night {
+		m.adm2 = r
 		if m.night.IsZero() {
 			m.night = money.New(0, o.Amount.Currency())
 		}
 		if m.night, err = m.night.Add(o.Amount); err != nil {
 			return err
 		}
-		return m.holdNight(ctx, tx, o, payee, tx.Now().Add(nightHold))
+		if r.Act == guard.Hold {
+			return m.holdNight(ctx, tx, o, payee, tx.Now().Add(nightHold(r)))
+		}
 	}
 	if err := tx.SaveOrder(ctx, o); err != nil {
 		return err
@@ -142,5 +151,5 @@ func (m *many) alert(ctx context.Context, tx *store.Tx) error {
 		return nil
 	}
 	what := notice.Phrase{Key: "alerte.credit", Fields: notice.Fields{"amt": m.night, "t": notice.Clock(tx.Now())}}
-	return m.Voice.Alert(ctx, tx, "ADM2", what, nil)
+	return m.Fire(ctx, tx, m.adm2, what, nil, SumFact("amount", m.night))
 }

@@ -91,10 +91,10 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.Past = sentry.NewPast(db, &set)
 	s.Treasury = &treasury.Treasury{Desk: s.Desk, Kinds: map[string]treasury.Kind{}}
 	s.Treasury.Kinds[treasury.EraseMember] = s.Treasury.Erase
+	s.Treasury.Kinds[treasury.ManyKind] = s.Treasury.ApproveMany
 	s.Treasury.Kinds[treasury.PutBack] = s.Treasury.PutBack
 	s.Treasury.Kinds[treasury.ChangeRole] = s.Treasury.Appoint
 	s.Gate = auth.NewGate(db, s.findStaff)
-	s.Treasury.Register()
 	options := teller.Options{Always: c.Always, Backup: map[string]string{}, ModemDown: s.modemDown}
 	for _, l := range c.Lines {
 		if l.Backup != "" {

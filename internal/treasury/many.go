@@ -371,9 +371,9 @@ func ProposedMany(p store.Proposal) (lines, opened int, total money.Amount, err 
 	return s.New, s.Opened, money.New(s.Total, money.Currency{Code: s.Currency, Decimals: s.Decimals}), err
 }
 
-// approveMany is the Kind of ManyKind. If a line cannot be credited any more,
+// ApproveMany is the Kind of ManyKind. If a line cannot be credited any more,
 // none is, and the proposal waits on.
-func (t *Treasury) approveMany(ctx context.Context, tx *store.Tx, p store.Proposal) error {
+func (t *Treasury) ApproveMany(ctx context.Context, tx *store.Tx, p store.Proposal) error {
 	var s sealedBatch
 	if err := json.Unmarshal(p.Payload, &s); err != nil {
 		return fmt.Errorf("proposal %d: %w", p.ID, err)

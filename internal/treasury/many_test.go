@@ -170,7 +170,7 @@ func TestASurveyTellsAll(t *testing.T) {
 		"lena;20;atelier;a1",            // 5: twice, harmless
 		"lena;5;atelier;old",            // 6: done before
 		"lena;21;atelier;a1",            // 7: another credit, same key
-		"lena;6;atelier;older",            // 8: another credit, old key
+		"lena;6;atelier;older",          // 8: another credit, old key
 		"nobody;1;x;b1", "0298000000;1;x;b2", "gwen;1;x;b3", "0639980066;1;x;b4", "member:" + fmt.Sprint(closed.ID) + ";1;x;b5",
 		"lena;1.000;x;b6", "lena;1;=cmd|' /C calc'!A0;b7", "lena;1;x;",
 	}, "\r\n"))
@@ -292,7 +292,7 @@ func TestAboveTheCeilingACreditIsHeld(t *testing.T) {
 	}
 	review := func(admin *member.Member) error {
 		return w.try(func(ctx context.Context, tx *store.Tx) error {
-			return w.Treasury.Review(ctx, tx, treasury.By(admin), admin, o.Ref, true)
+			return w.Treasury.Review(ctx, tx, treasury.By(admin), admin, o.Ref, true, "")
 		})
 	}
 	if err := review(w.erwan); !errors.Is(err, treasury.ErrSecond) {

@@ -29,12 +29,6 @@ var (
 // done in the transaction of the approval: if it fails, nothing was approved.
 type Kind func(ctx context.Context, tx *store.Tx, p store.Proposal) error
 
-// Register adds the kinds that are of the currency: many credits, a message to
-// all.
-func (t *Treasury) Register() {
-	t.Kinds[ManyKind] = t.approveMany
-}
-
 // Propose writes down what a second person must approve, and why. The payload is
 // of the kind; it holds no personal data unless sealed.
 func (t *Treasury) Propose(ctx context.Context, tx *store.Tx, by, kind string, payload []byte, reason string) (int64, error) {
