@@ -33,7 +33,7 @@ type town struct {
 	annaig, erwan *member.Member
 }
 
-func open(t testing.TB, path string) *town {
+func openTown(t testing.TB, path string) *town {
 	t.Helper()
 	book, err := phrase.Shipped()
 	if err != nil {
@@ -143,7 +143,7 @@ func (w *town) survey(text string) *treasury.Batch {
 
 // A dry run shows what would be done and what is wrong, line by line.
 func TestASurveyTellsAll(t *testing.T) {
-	w := open(t, store.Memory)
+	w := openTown(t, store.Memory)
 	lena, gwen, closed := w.add("lena", "0639980013", ""), w.add("gwen", "0639980014", ""), w.add("loic", "0639980015", "")
 	w.update(func(ctx context.Context, tx *store.Tx) error {
 		if err := w.Treasury.Freeze(ctx, tx, "operator", gwen, "theft"); err != nil {
@@ -191,7 +191,7 @@ const pay = "numero_ou_pseudo;montant;motif;cle\nlena;20;atelier;m1\n0639980050;
 
 // All lines are credited or none, and a second upload does nothing.
 func TestManyAreCreditedTogetherAndOnce(t *testing.T) {
-	w := open(t, store.Memory)
+	w := openTown(t, store.Memory)
 	lena := w.add("lena", "0639980013", "")
 	err := w.try(func(ctx context.Context, tx *store.Tx) error {
 		_, err := w.Treasury.GrantMany(ctx, tx, "operator", nil, w.batch(pay+"nobody;1;x;m4\n"), "March")
@@ -222,7 +222,7 @@ func TestManyAreCreditedTogetherAndOnce(t *testing.T) {
 // A file above the threshold waits for a second person. What waits holds no
 // name, number or reason that anybody could read.
 func TestAboveTheThresholdTwoPersonsCredit(t *testing.T) {
-	w := open(t, store.Memory)
+	w := openTown(t, store.Memory)
 	lena := w.add("lena", "0639980013", "")
 	b := w.survey(strings.ReplaceAll(pay, "lena;20", "lena;600"))
 	var id int64
@@ -268,7 +268,7 @@ func TestAboveTheThresholdTwoPersonsCredit(t *testing.T) {
 // One credit within the ceiling is made at once; one above is held for a second
 // person, who is another one. A form that comes twice does it once.
 func TestAboveTheCeilingACreditIsHeld(t *testing.T) {
-	w := open(t, store.Memory)
+	w := openTown(t, store.Memory)
 	lena := w.add("lena", "0639980013", "")
 	credit := func(n int64, name string) (o *order.Order, err error) {
 		err = w.try(func(ctx context.Context, tx *store.Tx) error {
@@ -315,7 +315,7 @@ func TestALongFile(t *testing.T) {
 	if testing.Short() || !*long {
 		t.Skip("with -long")
 	}
-	w := open(t, filepath.Join(t.TempDir(), "books.db"))
+	w := openTown(t, filepath.Join(t.TempDir(), "books.db"))
 	const n = sheet.MaxLines
 	for from := 0; from < n; from += 1000 {
 		w.update(func(ctx context.Context, tx *store.Tx) error {
