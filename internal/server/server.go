@@ -22,6 +22,7 @@ import (
 	"maillon/internal/notice"
 	"maillon/internal/payment"
 	"maillon/internal/phrase"
+	"maillon/internal/report"
 	"maillon/internal/sentry"
 	"maillon/internal/setting"
 	"maillon/internal/sms"
@@ -63,10 +64,12 @@ type Server struct {
 	Teller   *teller.Teller
 	Courier  *courier.Courier // nil without lines
 	Past     *sentry.Past     // what rules would have caught
+	Counter  *report.Counter
 
 	roster *duty.Roster
 	timers *duty.Duty
 	watch  *duty.Duty
+	count  *duty.Duty
 }
 
 // Open opens the database and everything above it. It refuses languages that
@@ -87,6 +90,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	}
 	s := &Server{DB: db, Settings: &set, Book: c.Book, roster: duty.New(db, !c.Alone && (c.Several || db.Shared()))}
 	s.timers, s.watch = s.roster.Duty("timers", nil), s.roster.Duty("rules", nil)
+	s.count, s.Counter = s.roster.Duty("figures", nil), &report.Counter{DB: db, Zone: set.Zone}
 	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey(), LongCode: voice.LongestCode()}
 	s.Past = sentry.NewPast(db, &set)
 	s.Treasury = &treasury.Treasury{Desk: s.Desk, Kinds: map[string]treasury.Kind{}}
@@ -139,6 +143,7 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() { timers <- s.runTimers(ctx) }()
 	var watching sync.WaitGroup
 	watching.Go(func() { s.watch.While(ctx, sentry.New(s.DB, s.Desk).Run) })
+	watching.Go(func() { s.count.While(ctx, s.Counter.Run) })
 	var err error
 	if s.Courier != nil {
 		err = s.Courier.Run(ctx)
