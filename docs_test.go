@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"go/ast"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -72,5 +73,28 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 	if found == 0 {
 		t.Error("no link was found in any page")
+	}
+}
+
+var namedTest = regexp.MustCompile("`([a-z]+)\\.(Test[A-Za-z0-9]+)`")
+
+// What the list of OWASP says is shown by a test is shown by one that is there.
+func TestTheListOfASVSNamesTestsThatAre(t *testing.T) {
+	there := map[string]bool{}
+	for _, f := range sources(t) {
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && f.test() && fn.Recv == nil {
+				there[strings.TrimSuffix(f.Name.Name, "_test")+"."+fn.Name.Name] = true
+			}
+		}
+	}
+	named := namedTest.FindAllStringSubmatch(pages(t)["docs/asvs.md"], -1)
+	for _, n := range named {
+		if !there[n[1]+"."+n[2]] {
+			t.Errorf("docs/asvs.md names %s.%s, which is nowhere", n[1], n[2])
+		}
+	}
+	if len(named) == 0 {
+		t.Error("docs/asvs.md names no test")
 	}
 }

@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base32"
 	"net/url"
@@ -31,7 +30,7 @@ const (
 // a second factor, once.
 const RecoveryCodes = 10
 
-const recoveryLen = 10 // octets: 80 bits, which nobody guesses, so that a quick hash will do
+const recoveryLen = 10 // octets: 80 bits, which nobody guesses
 
 var recoveryText = base32.StdEncoding.WithPadding(base32.NoPadding)
 
@@ -77,10 +76,14 @@ func (g *Gate) second(ctx context.Context, tx *store.Tx, m *member.Member, code 
 	}
 	if c.TOTP != "" {
 		if step, ok := stepOf(c.TOTP, code, tx.Now()); ok {
-			return tx.UseStep(ctx, m.ID, step)
+			fresh, err := tx.UseStep(ctx, m.ID, step)
+			if err == nil && !fresh { // somebody looked over a shoulder, or pressed twice
+				tx.Act(by(m.ID), "totp.reuse", by(m.ID), "")
+			}
+			return fresh, err
 		}
 	}
-	hash := recoveryHash(code)
+	hash := g.recoveryHash(m.ID, code)
 	for n, one := range c.Recovery {
 		if subtle.ConstantTimeCompare(one, hash) != 1 {
 			continue
@@ -92,20 +95,21 @@ func (g *Gate) second(ctx context.Context, tx *store.Tx, m *member.Member, code 
 	return false, nil
 }
 
-func recoveryHash(code string) []byte {
+// recoveryHash hides a recovery code under the server's key, for one person: who
+// has the books alone cannot even try.
+func (g *Gate) recoveryHash(m member.ID, code string) []byte {
 	code = strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(strings.TrimSpace(code)))
-	h := sha256.Sum256([]byte("recovery\x00" + code))
-	return h[:]
+	return g.keyed("recovery", by(m)+"\x00"+code)
 }
 
 // drawRecovery draws recovery codes: as people write them down, and their hashes.
-func drawRecovery() (codes []string, hashes [][]byte) {
+func (g *Gate) drawRecovery(m member.ID) (codes []string, hashes [][]byte) {
 	for range RecoveryCodes {
 		var b [recoveryLen]byte
 		_, _ = rand.Read(b[:]) // it never fails
 		text := recoveryText.EncodeToString(b[:])
 		code := text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:]
-		codes, hashes = append(codes, code), append(hashes, recoveryHash(code))
+		codes, hashes = append(codes, code), append(hashes, g.recoveryHash(m, code))
 	}
 	return codes, hashes
 }
@@ -117,7 +121,7 @@ func (g *Gate) NewRecovery(ctx context.Context, tx *store.Tx, m *member.Member) 
 	if err != nil {
 		return nil, err
 	}
-	codes, hashes := drawRecovery()
+	codes, hashes := g.drawRecovery(m.ID)
 	c.Recovery = hashes
 	tx.Act(by(m.ID), "recovery.new", by(m.ID), "")
 	return codes, tx.SaveCredential(ctx, m, c)

@@ -164,7 +164,7 @@ func (g *Gate) Accept(ctx context.Context, tx *store.Tx, invitation Token, m *me
 	if ok, err := tx.UseInvitation(ctx, invitation.key()); err != nil || !ok {
 		return nil, errors.Join(err, ErrInvitation)
 	}
-	codes, hashes := drawRecovery()
+	codes, hashes := g.drawRecovery(m.ID)
 	tx.Act(by(m.ID), "credentials.set", by(m.ID), "")
 	return codes, firstError(
 		func() error {

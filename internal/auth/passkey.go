@@ -184,7 +184,7 @@ func (g *Gate) shown(ctx context.Context, site Site, asked Token, answer []byte,
 		}
 		if err != nil || key.Authenticator.CloneWarning || who.Role == "" {
 			verdict = ErrNo
-			return nil
+			return nil //nolint:nilerr // what was asked is asked no more, though the answer was none
 		}
 		if err := MayApprove(ctx, tx, who.Member); err != nil {
 			return err

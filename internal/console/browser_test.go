@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,10 +13,13 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"maillon/internal/auth"
 	"maillon/internal/browsertest"
+	"maillon/internal/console"
 	"maillon/internal/console/frame"
 	"maillon/internal/console/frame/frametest"
 	"maillon/internal/console/tour"
+	"maillon/internal/store"
 )
 
 // patience is how long the browser may take for all of one test.
@@ -54,6 +58,7 @@ func as(c *frametest.Console, name string) http.Handler {
 // that folder.
 func TestEveryPageIsForEverybody(t *testing.T) {
 	c := world(t)
+	c.Fresh("abe", auth.Visitor{Session: "abe", Proved: time.Now()})
 	server := httptest.NewServer(as(c, "abe"))
 	t.Cleanup(server.Close)
 	b := browsertest.Open(t, server.URL, patience)
@@ -83,7 +88,10 @@ func TestEveryPageIsForEverybody(t *testing.T) {
 }
 
 // unlinked are pages to which no link of another leads, for a reason.
-var unlinked = []string{}
+var unlinked = []string{
+	// The way in: TestTheDoorIsForEverybody looks at it.
+	"GET /signin", "GET /signin/code", "GET /invited", "GET /welcome", "GET /confirm",
+}
 
 func look(t *testing.T, b *browsertest.Browser, script, folder, path string) {
 	t.Helper()
@@ -106,3 +114,30 @@ func look(t *testing.T, b *browsertest.Browser, script, folder, path string) {
 }
 
 var notName = regexp.MustCompile(`[^a-z0-9]+`)
+
+// The same for the way in, before anybody is signed in.
+func TestTheDoorIsForEverybody(t *testing.T) {
+	c := frametest.Open(t, console.Rooms)
+	script, err := os.ReadFile(axe)
+	if err != nil {
+		t.Skip(err) // TestEveryPageIsForEverybody fails
+	}
+	var invitation auth.Token
+	c.Update(func(ctx context.Context, tx *store.Tx) (err error) {
+		invitation, err = c.Gate.InviteFirst(ctx, tx, "operator")
+		return err
+	})
+	who := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.AddCookie(&http.Cookie{Name: "maillon-door", Value: string(invitation)}) //nolint:gosec // G124: of a request
+		as(c, who).ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	b := browsertest.Open(t, strings.Replace(server.URL, "127.0.0.1", "localhost", 1), patience)
+	folder := os.Getenv("MAILLON_SHOTS")
+	for _, path := range []string{"/signin", "/signin?why=expired", "/signin/code", "/welcome"} {
+		look(t, b, string(script), folder, path)
+	}
+	who = "abe"
+	look(t, b, string(script), folder, "/confirm")
+}

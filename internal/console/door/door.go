@@ -116,7 +116,7 @@ func stepName(v *frame.Visit) string {
 // setStep lets the browser keep what was shown, or forget it with "". It is sent
 // also when a link from elsewhere leads here, for an invitation comes so.
 func setStep(v *frame.Visit, t auth.Token) {
-	c := &http.Cookie{
+	c := &http.Cookie{ //nolint:gosec // G124: Secure wherever there is HTTPS
 		Name: stepName(v), Value: string(t), Path: "/", MaxAge: stepLife,
 		HttpOnly: true, Secure: frame.Secure(v.Request), SameSite: http.SameSiteLaxMode,
 	}

@@ -32,3 +32,12 @@ for (const button of document.querySelectorAll("button[data-ask]")) {
     }
   });
 }
+
+// A box with data-show lets one look at the passwords of its form.
+for (const box of document.querySelectorAll("[data-show]")) {
+  const fields = [...box.closest("form").querySelectorAll("input[type=password]")];
+  box.hidden = false;
+  box.querySelector("input").addEventListener("change", (e) => {
+    for (const f of fields) f.type = e.target.checked ? "text" : "password";
+  });
+}

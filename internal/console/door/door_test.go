@@ -223,7 +223,7 @@ func TestTheFirstVisit(t *testing.T) {
 		return h.Gate.InviteFirst(ctx, tx, "operator")
 	})
 	p := b.open(link)
-	p.is(t, http.StatusOK, "/welcome", "You will be the first")
+	p.is(t, http.StatusOK, "/welcome", "You will be the first", `href="otpauth://totp/`)
 	b.secret = find(t, secretShown, p)
 	whole := map[string]string{"nick": "zoe", "number": "0639980250", "language": "en", "password": good, "again": good, "code": b.now(0)}
 	for _, wrong := range []struct{ field, value, says string }{

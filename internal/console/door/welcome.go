@@ -3,6 +3,7 @@ package door
 import (
 	"context"
 	"errors"
+	"html/template"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +28,7 @@ const firstCeiling = 200
 type secret struct {
 	Picture picture
 	Text    string // in groups of four
-	Address string
+	Address template.URL
 }
 
 // A picture is a QR code: its dark squares as one path.
@@ -40,8 +41,9 @@ type picture struct {
 const quiet = 4
 
 func (d door) secret(name, text string) (secret, error) {
-	s := secret{Address: auth.EnrolmentAddress(d.Settings.Association, name, text)}
-	code, err := qr.Encode(s.Address, qr.M)
+	address := auth.EnrolmentAddress(d.Settings.Association, name, text)
+	s := secret{Address: template.URL(address)} //nolint:gosec // G203: its scheme is otpauth, and all in it is escaped
+	code, err := qr.Encode(address, qr.M)
 	if err != nil {
 		return s, err
 	}
