@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"testing"
@@ -9,8 +10,10 @@ import (
 
 	"maillon/internal/console"
 	"maillon/internal/console/frame/frametest"
+	"maillon/internal/member"
 	"maillon/internal/sms"
 	"maillon/internal/store"
+	"maillon/internal/treasury"
 )
 
 // A town is a console, with telephones before it.
@@ -43,6 +46,13 @@ func world(t *testing.T) *frametest.Console {
 			return err
 		}
 		if err := w.Treasury.Renumber(ctx, tx, "member:2", lena, to, "new telephone"); err != nil {
+			return err
+		}
+		change, err := json.Marshal(treasury.RoleChange{Member: lena.ID, Role: member.Reader})
+		if err != nil {
+			return err
+		}
+		if _, err := w.Treasury.Propose(ctx, tx, "member:6", treasury.ChangeRole, change, "helps at the workshop"); err != nil {
 			return err
 		}
 		return tx.Raise(ctx, "STR1", lena.ID)

@@ -80,11 +80,15 @@ func New(s *server.Server) frame.Room {
 			staff("POST /staff/new", true, d.propose),
 			staff("GET /staff/everybody", false, d.showEverybody),
 			staff("POST /staff/everybody", true, d.revokeAll),
+			{Route: "GET /staff/proposals/{id}", Right: auth.Approve, Serve: d.showProposal},
 			staff("GET /staff/{id}", false, d.showPerson),
 			staff("POST /staff/{id}/role", true, d.changeRole),
 			staff("POST /staff/{id}/invite", true, d.invite),
 			staff("POST /staff/{id}/renew", true, d.renew),
 			staff("POST /staff/{id}/revoke", true, d.revoke),
+		},
+		Approvals: map[string]frame.Approval{
+			treasury.ChangeRole: {Word: "door.approval.role", Path: "/staff/proposals/%d", Right: auth.Approve},
 		},
 		Menu: []frame.Entry{{Path: "/staff", Word: "door.staff", Right: auth.Staff, Group: "house", Order: 40}},
 	}

@@ -442,6 +442,7 @@ func TestTheTeam(t *testing.T) {
 
 	// From then on it takes two.
 	ada.post("/staff/new", "who", "yann", "role", "admin", "reason", "helps a lot").is(t, http.StatusOK, "/staff", "waits for a second person")
+	tess.open("/staff/proposals/1").is(t, http.StatusOK, "/staff/proposals/1", "yann", "from “no role” to “administrator”", "helps a lot")
 	if r := h.Member("yann").Role; r != "" {
 		t.Errorf("yann is %s already", r)
 	}

@@ -2,6 +2,7 @@ package door
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/url"
 	"slices"
@@ -269,6 +270,51 @@ func (d door) candidate(ctx context.Context, tx *store.Tx, v *frame.Visit, who s
 
 // frameNumber reports whether what was typed begins as a number does.
 func frameNumber(who string) bool { return who != "" && (who[0] == '+' || who[0] == '0') }
+
+// A proposalPage is what a second person reads of a change of role.
+type proposalPage struct {
+	store.Proposal
+	treasury.RoleChange
+	Who     string
+	Ceiling money.Amount
+	Open    bool
+}
+
+// Before and After are the keys of the words for the roles.
+func (p proposalPage) Before() string { return roleWord(p.Was) }
+
+// After is the key of the word for the role that is proposed.
+func (p proposalPage) After() string { return roleWord(p.Role) }
+
+func (d door) showProposal(v *frame.Visit) error {
+	id, err := v.PathID("id")
+	if err != nil {
+		return err
+	}
+	var p proposalPage
+	err = v.View(func(ctx context.Context, tx *store.Tx) (err error) {
+		if p.Proposal, err = tx.Proposal(ctx, id); err != nil {
+			return err
+		}
+		if p.Kind != treasury.ChangeRole {
+			return store.ErrNotFound
+		}
+		if err := json.Unmarshal(p.Payload, &p.RoleChange); err != nil {
+			return err
+		}
+		m, err := tx.Member(ctx, p.Member)
+		if err != nil {
+			return err
+		}
+		p.Who, p.Open = called(m), p.State == store.Pending
+		p.Ceiling = money.New(p.RoleChange.Ceiling, d.Settings.Currency())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return v.Show("proposal", p)
+}
 
 // A linkPage shows an invitation, this once.
 type linkPage struct {
