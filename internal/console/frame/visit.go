@@ -108,6 +108,15 @@ func (v *Visit) PathID(name string) (int64, error) {
 	return id, nil
 }
 
+// QueryID returns a number of the query or the form, or store.ErrNotFound.
+func (v *Visit) QueryID(name string) (int64, error) {
+	id, err := strconv.ParseInt(v.Value(name), 10, 64)
+	if err != nil || id <= 0 {
+		return 0, store.ErrNotFound
+	}
+	return id, nil
+}
+
 // Sum reads a field as an amount of the association's first unit, as people
 // write one: "12,50", "50 m". It returns ErrSum.
 func (v *Visit) Sum(name string) (money.Amount, error) {
