@@ -22,20 +22,6 @@ type memberCard struct {
 	Output string `required:"" short:"o" placeholder:"FILE" help:"The page to write, .svg or .pdf; it must not exist. Destroy it once printed."`
 }
 
-// captions are the words on a card; other languages read English.
-var captions = map[string]card.Captions{
-	"fr": {
-		Title: "Carte de codes", Issued: "Remise le",
-		Rule: "Ne dites une case à personne. Le serveur la demande par SMS quand il le faut: envoyez-lui alors cette case seule.",
-		Cut:  "Découpez le cadre, pliez au milieu.",
-	},
-	"en": {
-		Title: "Code card", Issued: "Issued on",
-		Rule: "Tell no cell to anybody. The server asks for one by SMS when it must: then send it that cell alone.",
-		Cut:  "Cut along the frame, fold in the middle.",
-	},
-}
-
 // Run draws a card and writes it. The page is made before the card counts, so
 // that a full disk leaves the old card good.
 func (c memberCard) Run(ctx context.Context, out *Streams) error {
@@ -80,12 +66,8 @@ func (c memberCard) format() (func(io.Writer, card.Sheet) error, error) {
 }
 
 func (b *books) sheet(tx *store.Tx, m *member.Member, cells card.Cells) card.Sheet {
-	words, ok := captions[m.Language]
-	if !ok {
-		words = captions["en"]
-	}
 	return card.Sheet{
-		Cells: cells, Association: b.Settings.Association, Name: called(m), Captions: words,
+		Cells: cells, Association: b.Settings.Association, Name: called(m), Captions: card.CaptionsIn(m.Language),
 		Issued: tx.Now().In(b.Settings.Zone).Format("02/01/2006"),
 	}
 }

@@ -277,3 +277,27 @@ func (db *DB) Rehearse(ctx context.Context, do func(*Tx) error) error {
 	}
 	return err
 }
+
+// An Alarm is a rule that met a member.
+type Alarm struct {
+	At   time.Time
+	Rule string
+}
+
+// AlarmsOf returns at most limit alerts about a member, the newest first.
+func (tx *Tx) AlarmsOf(ctx context.Context, m member.ID, limit int) ([]Alarm, error) {
+	var all []Alarm
+	err := tx.each(ctx, func(scan func(...any) error) error {
+		var a Alarm
+		err := scan(moment{&a.At}, &a.Rule)
+		all = append(all, a)
+		return err
+	}, `SELECT at, rule FROM alert WHERE member = $1 AND member > 0 ORDER BY id DESC LIMIT $2 + 0`, int64(m), limit)
+	return all, err
+}
+
+// Blocks counts from how many members one wants no requests.
+func (tx *Tx) Blocks(ctx context.Context, m member.ID) (n int, err error) {
+	err = tx.row(ctx, `SELECT count(*) FROM block WHERE member = $1`, int64(m)).Scan(&n)
+	return n, err
+}
