@@ -1,5 +1,6 @@
-// Package auth says who is asking. So far that is a program with a key of the
-// API; passwords, sessions and certificates will have their files here.
+// Package auth says who is asking: a program with a key of the API, at a Door,
+// or a person who works here and is signed in, at the Gate; and what each role
+// may, in right.go. How people sign in is in docs/design/signin.md.
 //
 // A key is shown once, when it is made, and kept as its SHA-256 alone, so that
 // a copy of the books gives nobody a key. A slow hash would protect no better:

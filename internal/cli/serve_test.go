@@ -380,3 +380,38 @@ role = "admin"
 		}
 	}
 }
+
+var firstLink = regexp.MustCompile(`http://localhost:\d+(/console/invited\?t=[A-Za-z0-9_-]{43})`)
+
+// While nobody can sign in, the server says how to be the first, in a village and
+// with administrators of a configuration alike; the link leaves no trace where
+// it leads.
+func TestServeLetsTheFirstAdministratorIn(t *testing.T) {
+	configured := t.TempDir()
+	text := "[settings]\nassociation = \"Penn Rustin'\"\n\n[administrator.annaig]\nnumber = \"0639980013\"\nrole = \"admin\"\n"
+	if err := os.WriteFile(filepath.Join(configured, "maillon.toml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for dir, args := range map[string][]string{t.TempDir(): nil, configured: {"--config", "maillon.toml"}} {
+		p := serve(t, dir, args...)
+		found := firstLink.FindStringSubmatch(p.said)
+		if found == nil {
+			t.Fatalf("serve says\n%s", p.said)
+		}
+		resp, err := p.client.Get(p.url + found[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if to := resp.Header.Get("Location"); resp.StatusCode != http.StatusSeeOther || to != "/console/welcome" || len(resp.Cookies()) != 1 {
+			t.Errorf("the link leads to %d %s", resp.StatusCode, to)
+		}
+		if resp, err = p.client.Get(p.url + "/console/"); err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if to := resp.Header.Get("Location"); to != "/console/signin" {
+			t.Errorf("whoever is not signed in is led to %s", to)
+		}
+	}
+}

@@ -96,3 +96,26 @@ func TestAPasskeyOpensTheDoor(t *testing.T) {
 	b.Do(chromedp.Navigate(at("/account")))
 	b.Until(`location.pathname == "/console/signin"`)
 }
+
+// Without scripts nothing is offered that needs one, and the rest works.
+func TestTheDoorOpensWithoutScripts(t *testing.T) {
+	h := newHouse(t)
+	b := browsertest.Open(t, h.url, patience)
+	b.WithoutScripts()
+	link := h.link(func(ctx context.Context, tx *store.Tx) (auth.Token, error) {
+		return h.Gate.InviteFirst(ctx, tx, "operator")
+	})
+	b.Do(chromedp.Navigate(link), chromedp.WaitVisible(chromedp.CSS("#secret")))
+	ada := h.browser()
+	ada.secret = browsertest.Run(b, chromedp.Evaluate[string](`document.querySelector("#secret").textContent`))
+	fill(b, "nick", "ada", "number", "0639980205", "password", good, "again", good, "code", ada.now(0))
+	b.Until(`document.querySelectorAll("ul.card code").length == 10`)
+	b.Do(chromedp.Navigate(h.url+frame.Root+"/account"), chromedp.Click(chromedp.CSS(".out button")))
+	b.Until(`location.pathname == "/console/signin"`)
+	b.Do(chromedp.Navigate(strings.Replace(h.url, "127.0.0.1", "localhost", 1) + frame.Root + "/signin"))
+	for _, hidden := range []string{"[data-show]", "[data-ask]"} {
+		if browsertest.Run(b, chromedp.Evaluate[bool](`document.querySelector("`+hidden+`").checkVisibility()`)) {
+			t.Errorf("%s can be seen, and does nothing", hidden)
+		}
+	}
+}

@@ -188,8 +188,10 @@ func (d door) accept(v *frame.Visit, p welcomePage, m *member.Member, number sms
 		if codes, err = d.Gate.Accept(ctx, tx, step(v), m, draft); err != nil {
 			return err
 		}
-		if err := d.Treasury.Warn(ctx, tx, treasury.By(m), m); err != nil {
-			return err
+		if p.First { // of an invitation the others were told when it was drawn
+			if err := d.Treasury.Warn(ctx, tx, treasury.By(m), m); err != nil {
+				return err
+			}
 		}
 		session, err = d.Gate.Open(ctx, tx, m, browser(v.Request))
 		return err
