@@ -19,6 +19,7 @@ const (
 	maxInto   = 200 // payments into one account in a day
 	maxStamps = 500 // SMS whose service-centre time is looked at
 	maxProven = 200 // rows of the journal in one slice
+	maxWeight = 500 // transactions after which a slice ends with its row
 )
 
 // MovesSince returns at most limit payments between members after one, in order.
@@ -136,8 +137,12 @@ func (p *Proof) Slice(ctx context.Context, tx *Tx) (faults []Fault, done bool, e
 			return nil, false, err
 		}
 	}
-	touched := map[int64]bool{}
+	touched, weight, whole := map[int64]bool{}, 0, len(rows) < maxProven
 	for _, r := range rows {
+		if weight >= maxWeight {
+			whole = false
+			break
+		}
 		v.link(r)
 		events, err := decodeEvents(r.body)
 		if err != nil {
@@ -148,6 +153,7 @@ func (p *Proof) Slice(ctx context.Context, tx *Tx) (faults []Fault, done bool, e
 			if e.Txn == nil {
 				continue
 			}
+			weight++
 			if err := p.transaction(ctx, v, e.Txn, r.at, touched); err != nil {
 				return nil, false, err
 			}
@@ -159,7 +165,7 @@ func (p *Proof) Slice(ctx context.Context, tx *Tx) (faults []Fault, done bool, e
 		}
 	}
 	p.last = v.last
-	if len(rows) == maxProven {
+	if !whole {
 		return v.faults, false, nil
 	}
 	var strays int64

@@ -89,13 +89,19 @@ func (h *shop) decrees(id string, act guard.Act, at ...int64) {
 	})
 }
 
-// pays sends an order of the payer, and returns what is answered.
+// pays orders a payment, and returns what is answered.
 func (h *shop) pays(sum int) (answer string) {
+	h.t.Helper()
+	return h.says(fmt.Sprintf("pay %d @shop2", sum))
+}
+
+// says sends a text of the payer, and returns what is answered.
+func (h *shop) says(text string) (answer string) {
 	h.t.Helper()
 	h.texts++
 	err := h.Teller.Receive(h.t.Context(), sms.Incoming{
 		Gateway: "virtual", Key: fmt.Sprint(h.texts), From: h.payer.Number.E164(), To: "+33639980000",
-		Text: fmt.Sprintf("pay %d @shop2", sum), SentAt: time.Now(),
+		Text: text, SentAt: time.Now(),
 	})
 	if err != nil {
 		h.t.Fatal(err)
@@ -281,4 +287,62 @@ func TestAReviewHasItsReason(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// ADM3: the other administrators are told of a new role, unless the rule only
+// logs.
+func TestANewRoleIsTold(t *testing.T) {
+	for act, told := range map[guard.Act]int{guard.Warn: 1, guard.Log: 0} {
+		h := open(t, func(*setting.Settings) {})
+		h.decrees("ADM3", act)
+		h.update(func(ctx context.Context, tx *store.Tx) error {
+			sum := money.New(0, h.Settings.Currency())
+			if err := h.Treasury.SetRole(ctx, tx, treasury.Operator, h.payee, member.Admin, sum); err != nil {
+				return err
+			}
+			return h.Treasury.SetRole(ctx, tx, "member:2", h.payer, member.Cashier, sum)
+		})
+		n := 0
+		h.update(func(ctx context.Context, tx *store.Tx) error {
+			all, err := tx.Outbox(ctx, 0, 100)
+			for _, o := range all {
+				if o.To == h.payee.Number && strings.Contains(o.Text, "new role") {
+					n++
+				}
+			}
+			return err
+		})
+		if n != told {
+			t.Errorf("with %v the other administrator gets %d SMS, want %d", act, n, told)
+		}
+		if state := h.state("ADM3"); !strings.Contains(state, "fired 2") {
+			t.Errorf("with %v: %s, want it to have fired twice", act, state)
+		}
+	}
+}
+
+// BUR2: the tenth account within an hour is opened and told, the eleventh is not
+// opened; where the rule only logs, it is.
+func TestManyNewAccounts(t *testing.T) {
+	for act, want := range map[guard.Act]struct{ opens, told int }{guard.Refuse: {10, 1}, guard.Log: {11, 0}} {
+		h := open(t, func(s *setting.Settings) { s.Confirm, s.NewAccounts, s.Flood.N = setting.Off, 20, 100 })
+		h.decrees("VEL1", guard.Off, 5, 10)
+		h.decrees("BUR2", act, 10)
+		opens := 0
+		for n := range 11 {
+			if strings.HasPrefix(h.says(fmt.Sprintf("pay 1 06399810%02d", n)), "Paid") {
+				opens++
+			}
+			fired := 0
+			if n >= 9 {
+				fired = 1
+			}
+			if state := h.state("BUR2"); !strings.Contains(state, fmt.Sprintf("fired %d, told %d,", fired, min(fired, want.told))) {
+				t.Errorf("%v, after %d accounts: %s", act, n+1, state)
+			}
+		}
+		if opens != want.opens {
+			t.Errorf("%v lets %d accounts be opened, want %d", act, opens, want.opens)
+		}
+	}
 }
