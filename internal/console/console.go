@@ -8,6 +8,7 @@ import (
 	"maillon/internal/console/door"
 	"maillon/internal/console/frame"
 	"maillon/internal/console/home"
+	"maillon/internal/console/people"
 	"maillon/internal/console/safety"
 	"maillon/internal/console/till"
 	"maillon/internal/console/watch"
@@ -27,7 +28,7 @@ func Options(s *server.Server, door frame.Door, log *slog.Logger) frame.Options 
 // Rooms are all rooms of pages, in the order of the menu.
 func Rooms(s *server.Server) []frame.Room {
 	return []frame.Room{
-		home.New(s), safety.New(s), till.New(s), door.New(s),
+		home.New(s), people.New(s), safety.New(s), till.New(s), door.New(s),
 		watch.New(s),
 	}
 }

@@ -127,8 +127,26 @@ func (f *Frame) functions(w *words) template.FuncMap {
 		"auto":   func(what string, to Field) Field { to.Auto = what; return to },
 		"most":   func(n int, to Field) Field { to.Most = n; return to },
 		"needed": func(to Field) Field { to.Needed = true; return to },
+		"deed":   newDeed,
 		"list":   func(all ...any) []any { return all },
 	}
+}
+
+// A deed is something done to whom a page is about: its form has a box for a
+// value, or a value of its own, or none.
+type deed struct {
+	ID     any
+	What   string
+	Value  bool
+	Fixed  string
+	Danger bool
+}
+
+func newDeed(id any, what, value string, danger bool) deed {
+	if value == "value" {
+		return deed{ID: id, What: what, Value: true, Danger: danger}
+	}
+	return deed{ID: id, What: what, Fixed: value, Danger: danger}
 }
 
 func (v *Visit) show(status int, page string, data any) error {

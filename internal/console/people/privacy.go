@@ -1,0 +1,71 @@
+package people
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"maillon/internal/console/frame"
+	"maillon/internal/privacy"
+	"maillon/internal/setting"
+	"maillon/internal/store"
+	"maillon/internal/treasury"
+)
+
+// dossier gathers all that is known of a member. That it was is written down.
+func (r room) dossier(v *frame.Visit) (d *privacy.Dossier, err error) {
+	err = v.Update(func(ctx context.Context, tx *store.Tx) error {
+		m, err := r.member(ctx, tx, v)
+		if err != nil {
+			return err
+		}
+		tx.Act(v.By(), "member.export", treasury.By(m), "")
+		d, err = privacy.Registrar{Set: r.server.Settings, Teller: r.server.Teller}.Dossier(ctx, tx, m)
+		return err
+	})
+	return d, err
+}
+
+// data shows what is known of a member, to be printed for her.
+func (r room) data(v *frame.Visit) error {
+	d, err := r.dossier(v)
+	if err != nil {
+		return err
+	}
+	return v.Show("data", d)
+}
+
+// dataFile gives the same for a program.
+func (r room) dataFile(v *frame.Visit) error {
+	d, err := r.dossier(v)
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = v.Download(fmt.Sprintf("maillon-%s.json", d.Member.ID), "application/json").Write(text)
+	return err
+}
+
+// A keeping says how long something is kept.
+type keeping struct{ What, Long string }
+
+type privacyView struct {
+	Association, Desk, Help string
+	Kept                    []keeping
+}
+
+func (r room) privacyView(v *frame.Visit) privacyView {
+	set := r.server.Settings
+	p := privacyView{Association: set.Association, Desk: setting.In(set.Desk, v.Language()), Help: set.Help}
+	for _, what := range []string{"sms", "strangers", "gifts", "books", "backups", "nick", "refused"} {
+		p.Kept = append(p.Kept, keeping{v.Say("kept." + what), v.Say("kept." + what + ".long")})
+	}
+	return p
+}
+
+func (r room) privacy(v *frame.Visit) error { return v.Show("privacy", r.privacyView(v)) }
+func (r room) notice(v *frame.Visit) error  { return v.Show("notice", r.privacyView(v)) }
+func (r room) records(v *frame.Visit) error { return v.Show("records", r.privacyView(v)) }
