@@ -124,3 +124,28 @@ func TestDecreesHoldAtOnceEverywhere(t *testing.T) {
 		}
 	})
 }
+
+// What a rule only wrote down is forgotten after 90 days; an alert is not.
+func TestLogsAreForgotten(t *testing.T) {
+	both(t, func(t *testing.T, p place) {
+		db := p.open(t)
+		for range 2 {
+			for _, act := range []guard.Act{guard.Log, guard.Warn, guard.Log} {
+				update(t, db, func(tx *store.Tx) error { return tx.RaiseAlert(t.Context(), store.Alert{Rule: "NGT1", Act: act}) })
+			}
+			p.edit(t, `UPDATE alert SET at = at - 91 * CAST(86400000000 AS BIGINT) WHERE id <= 3`)
+		}
+		update(t, db, func(tx *store.Tx) error { return tx.Forget(t.Context()) })
+		var left []int64
+		view(t, db, func(tx *store.Tx) error {
+			all, err := tx.Alerts(t.Context(), store.AlertsWhere{}, 10)
+			for _, a := range all {
+				left = append(left, a.ID)
+			}
+			return err
+		})
+		if want := []int64{6, 5, 4, 2}; !slices.Equal(left, want) {
+			t.Errorf("left are %v, want %v", left, want)
+		}
+	})
+}

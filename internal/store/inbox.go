@@ -16,6 +16,7 @@ import (
 const (
 	keepTexts = 30 * 24 * time.Hour // sealed texts of members, in and out
 	keepKeys  = 90 * 24 * time.Hour // what recognises a repeated delivery
+	keepLogs  = 90 * 24 * time.Hour // what rules only wrote down
 )
 
 // Receive journals an SMS before anything is done about it. It reports whether
@@ -190,7 +191,8 @@ func (tx *Tx) StrangerTally(number string) string {
 }
 
 // Forget destroys what has had its time: keys of strangers, texts after 30
-// days, keys of deliveries after 90, tallies and look-ups after 3.
+// days, keys of deliveries and what rules only wrote down after 90, tallies and
+// look-ups after 3.
 func (tx *Tx) Forget(ctx context.Context) error {
 	var dead []int64
 	err := tx.each(ctx, func(scan func(...any) error) error {
@@ -216,6 +218,7 @@ func (tx *Tx) Forget(ctx context.Context) error {
 		{`DELETE FROM stranger WHERE seen_at < $1`, day},
 		{`DELETE FROM tally WHERE period < $1`, 3 * day},
 		{`DELETE FROM lookup WHERE day < $1`, 3 * day},
+		{`DELETE FROM alert WHERE act = 'log' AND at < $1 AND id < (SELECT max(id) FROM alert)`, keepLogs}, // no number is given twice
 		{`DELETE FROM nick WHERE free_at > 0 AND free_at < $1`, 0},
 	} {
 		if err == nil {

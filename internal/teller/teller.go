@@ -341,7 +341,8 @@ func (t *Teller) Trouble(ctx context.Context, a courier.Alert) {
 			}
 			return t.voice.Alert(ctx, tx, "OPT1", ruleFields("OPT1"), m)
 		}
-		return t.voice.Alert(ctx, tx, "SMS1", ruleFields("SMS1"), nil)
+		return t.voice.Alert(ctx, tx, "LINE", ruleFields("LINE"), nil,
+			store.Fact{Name: "line", Value: a.Line}, store.Fact{Name: "trouble", Value: string(a.Trouble)})
 	})
 	if err != nil {
 		slog.ErrorContext(ctx, "trouble not told", "line", a.Line, "error", err)

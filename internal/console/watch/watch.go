@@ -48,7 +48,7 @@ func New(s *server.Server) frame.Room {
 type room struct{ server *server.Server }
 
 // others are what raises alerts beside the rules of the table.
-var others = []string{"VOL", "NUM1", "LOST", "OPT1", "QUARANTINE"}
+var others = []string{"VOL", "NUM1", "LOST", "OPT1", "LINE", "QUARANTINE"}
 
 // ruleName is what a rule is about, in a few words; its ID if there are none.
 func ruleName(v *frame.Visit, id string) string {
