@@ -10,7 +10,9 @@ import (
 
 	"maillon/internal/console"
 	"maillon/internal/console/frame/frametest"
+	"maillon/internal/correction"
 	"maillon/internal/member"
+	"maillon/internal/sheet"
 	"maillon/internal/sms"
 	"maillon/internal/store"
 	"maillon/internal/treasury"
@@ -57,7 +59,32 @@ func world(t *testing.T) *frametest.Console {
 		}
 		return tx.Raise(ctx, "STR1", lena.ID)
 	})
+	w.proposes()
 	return w.Console
+}
+
+// proposes leaves credits from a file, and putting balances back, to a second
+// person.
+func (w *town) proposes() {
+	w.t.Helper()
+	admin := w.Member("tess")
+	w.Update(func(ctx context.Context, tx *store.Tx) error {
+		b := w.Treasury.Prepare([]sheet.Credit{{Line: 2, Who: "lena", Sum: "900", Reason: "year", Key: "1"}}, w.Settings.Currency())
+		if _, err := w.Treasury.ProposeMany(ctx, tx, admin, b, "year"); err != nil {
+			return err
+		}
+		if err := tx.SetPaused(ctx, tx.Now()); err != nil {
+			return err
+		}
+		p, err := w.Treasury.Preview(ctx, tx, treasury.Correction{Scope: correction.Scope{All: true}})
+		if err != nil {
+			return err
+		}
+		if _, err := w.Treasury.ProposeCorrection(ctx, tx, "member:6", p.Correction, "stolen session"); err != nil {
+			return err
+		}
+		return tx.SetPaused(ctx, time.Time{})
+	})
 }
 
 // sends lets somebody send one SMS.

@@ -42,13 +42,16 @@ type Guide struct {
 	next []Stop
 }
 
-// Walk follows every link from a page, and from the pages behind them, as far as
-// they are beneath frame.Root. Of one route it looks at a few paths.
-func (g *Guide) Walk(ctx context.Context, from string) ([]Stop, error) {
+// Walk follows every link from some pages, and from the pages behind them, as far
+// as they are beneath frame.Root. Of one route it looks at a few paths.
+func (g *Guide) Walk(ctx context.Context, from ...string) ([]Stop, error) {
 	g.seen = map[string]int{}
 	known := map[string]bool{}
 	var all []Stop
-	for g.next = []Stop{{Path: from}}; len(g.next) > 0; {
+	for _, path := range from {
+		g.next = append(g.next, Stop{Path: path})
+	}
+	for len(g.next) > 0 {
 		s := g.next[0]
 		g.next = g.next[1:]
 		route := g.Frame.Route(s.Path)
