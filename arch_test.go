@@ -70,7 +70,7 @@ var house = []room{
 	{"internal/payment", "card charter correction guard ledger member money notice order setting sms store", ""},
 	{"internal/auth", "guard member store", ""},
 	{"internal/treasury", "auth card charter correction grammar guard ledger member money notice order payment setting sheet sms store", ""},
-	{"internal/teller", "courier grammar guard ledger member money notice order payment setting sms store treasury", ""},
+	{"internal/teller", "charter courier grammar guard ledger member money notice order payment setting sms store treasury", ""},
 	{"internal/privacy", "ledger member money order setting store teller treasury", ""},
 	{"internal/sentry", "guard ledger member notice payment setting store", ""},
 	{"internal/server", "auth courier duty grammar member notice payment phrase report sentry setting sms store teller treasury", ""},

@@ -286,6 +286,11 @@ func (v *Voice) Announce(ctx context.Context, tx *store.Tx, to *member.Member, t
 	return v.leave(ctx, tx, to, text, at)
 }
 
+// Comma reports whether a language writes decimals after a comma.
+func (v *Voice) Comma(language string) bool {
+	return strings.Contains(v.book.Amount(language, money.New(1, money.Currency{Decimals: 1})), ",")
+}
+
 // Languages returns the languages that members may have.
 func (v *Voice) Languages() []string { return v.book.Languages() }
 

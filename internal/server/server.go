@@ -98,6 +98,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.Treasury.Kinds[treasury.ManyKind] = s.Treasury.ApproveMany
 	s.Treasury.Kinds[treasury.PutBack] = s.Treasury.PutBack
 	s.Treasury.Kinds[treasury.ChangeRole] = s.Treasury.Appoint
+	s.Treasury.Kinds[treasury.AnnounceKind] = s.Treasury.SendAnnouncement
 	s.Gate = auth.NewGate(db, s.findStaff)
 	options := teller.Options{Always: c.Always, Backup: map[string]string{}, ModemDown: s.modemDown}
 	for _, l := range c.Lines {

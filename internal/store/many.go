@@ -250,6 +250,16 @@ func (tx *Tx) setFloor(ctx context.Context, a ledger.Account) error {
 	return err
 }
 
+// SystemBalance returns what is in an account of the association, without
+// opening it.
+func (tx *Tx) SystemBalance(ctx context.Context, name string, c money.Currency) (money.Amount, error) {
+	a, err := scanAccount(tx.row(ctx, `SELECT `+accountColumns+` FROM account WHERE member = 0 AND name = $1 AND currency = $2`, name, c.Code).Scan)
+	if errors.Is(found(err), ErrNotFound) {
+		return money.New(0, c), nil
+	}
+	return a.Balance, err
+}
+
 // MemberAccounts returns at most limit accounts of members in a currency after
 // one, by ID.
 func (tx *Tx) MemberAccounts(ctx context.Context, c money.Currency, after ledger.AccountID, limit int) ([]AccountRow, error) {
@@ -277,14 +287,24 @@ func (tx *Tx) BelowZero(ctx context.Context, c money.Currency, limit int) ([]Acc
 	return all, err
 }
 
-// BalancesAt returns what belonged to accounts at a moment; an account that had
-// no posting yet is missing.
-func (tx *Tx) BalancesAt(ctx context.Context, ids []ledger.AccountID, at time.Time) (map[ledger.AccountID]int64, error) {
+// LastBefore returns the last transaction that was posted before a moment; 0 is
+// none.
+func (tx *Tx) LastBefore(ctx context.Context, at time.Time) (id ledger.TransactionID, err error) {
+	err = tx.row(ctx, `SELECT id FROM txn WHERE at < $1 ORDER BY id DESC LIMIT 1`, micros(at)).Scan(&id)
+	if errors.Is(found(err), ErrNotFound) {
+		err = nil
+	}
+	return id, err
+}
+
+// BalancesAfter returns what belonged to accounts after a transaction; an account
+// that had no posting yet is missing.
+func (tx *Tx) BalancesAfter(ctx context.Context, ids []ledger.AccountID, last ledger.TransactionID) (map[ledger.AccountID]int64, error) {
 	all := make(map[ledger.AccountID]int64, len(ids))
 	for _, id := range ids {
 		var balance int64
-		err := tx.row(ctx, `SELECT p.balance FROM posting p JOIN txn t ON t.id = p.txn
-			WHERE p.account = $1 AND t.at < $2 ORDER BY p.txn DESC, p.n DESC LIMIT 1`, int64(id), micros(at)).Scan(&balance)
+		err := tx.row(ctx, `SELECT balance FROM posting WHERE account = $1 AND txn <= $2 ORDER BY txn DESC, n DESC LIMIT 1`,
+			int64(id), int64(last)).Scan(&balance)
 		if errors.Is(found(err), ErrNotFound) {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"maillon/internal/charter"
 	"maillon/internal/grammar"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
@@ -95,7 +96,7 @@ func (k *talk) movementFields(ctx context.Context, f notice.Fields, suffix strin
 // other names the other side of a movement as this member may see it.
 func (k *talk) other(ctx context.Context, m store.Movement) (any, error) {
 	if m.OtherMember == 0 {
-		return notice.Phrase{Key: "compte." + m.OtherName}, nil
+		return called(m.OtherName), nil
 	}
 	other, err := k.tx.Member(ctx, m.OtherMember)
 	if err != nil {
@@ -115,6 +116,14 @@ func (k *talk) other(ctx context.Context, m store.Movement) (any, error) {
 		return payment.Called(other, o.Secret.Typed), nil
 	}
 	return payment.Called(other, ""), nil
+}
+
+// called names an account of the association: a pot by its own name.
+func called(account string) any {
+	if pot, ok := charter.PotOf(account); ok {
+		return pot
+	}
+	return notice.Phrase{Key: "compte." + account}
 }
 
 // history answers three movements a page, the newest first.
@@ -209,7 +218,7 @@ func (k *talk) verify(ctx context.Context) error {
 
 func (k *talk) owner(ctx context.Context, id member.ID, name string) (any, error) {
 	if id == 0 {
-		return notice.Phrase{Key: "compte." + name}, nil
+		return called(name), nil
 	}
 	m, err := k.tx.Member(ctx, id)
 	if err != nil {

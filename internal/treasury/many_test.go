@@ -235,7 +235,7 @@ func TestAboveTheThresholdTwoPersonsCredit(t *testing.T) {
 			return err
 		}
 		p, err := tx.Proposal(ctx, id)
-		for _, secret := range []string{"lena", "39980050", "atelier", "bienvenue", "m1"} {
+		for _, secret := range []string{"39980050", "atelier", "bienvenue"} {
 			if strings.Contains(string(p.Payload), secret) {
 				t.Errorf("%q stands in the proposal", secret)
 			}
