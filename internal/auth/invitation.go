@@ -48,18 +48,19 @@ func (g *Gate) InviteFirst(ctx context.Context, tx *store.Tx, who string) (Token
 
 // Somebody reports whether anybody can sign in.
 func Somebody(ctx context.Context, tx *store.Tx) (bool, error) {
-	n, err := approvers(ctx, tx, 0, func(member.Role) bool { return true })
+	n, err := approvers(ctx, tx, 0, false, func(member.Role) bool { return true })
 	return n > 0, err
 }
 
-// approvers counts who can sign in, but for one, with a role that will do.
-func approvers(ctx context.Context, tx *store.Tx, but member.ID, will func(member.Role) bool) (n int, err error) {
+// approvers counts who can sign in, but for one, with a role that will do;
+// renewed leaves out who must renew everything first.
+func approvers(ctx context.Context, tx *store.Tx, but member.ID, renewed bool, will func(member.Role) bool) (n int, err error) {
 	states, err := tx.StaffStates(ctx)
 	if err != nil {
 		return 0, err
 	}
 	for id, s := range states {
-		if id == but || !s.Password || !s.Renew.IsZero() {
+		if id == but || !s.Password || renewed && !s.Renew.IsZero() {
 			continue
 		}
 		m, err := tx.Member(ctx, id)
@@ -74,16 +75,17 @@ func approvers(ctx context.Context, tx *store.Tx, but member.ID, will func(membe
 }
 
 // Alone reports whether nobody but one person could approve anything, so that
-// there is no second person to ask.
+// there is no second person to ask. Who was revoked counts: a thief must not be
+// alone by revoking all others.
 func Alone(ctx context.Context, tx *store.Tx, m member.ID) (bool, error) {
-	n, err := approvers(ctx, tx, m, func(r member.Role) bool { return May(r, Approve) })
+	n, err := approvers(ctx, tx, m, false, func(r member.Role) bool { return May(r, Approve) })
 	return n == 0, err
 }
 
 // LastAdmin reports whether nobody but one person can sign in as an
 // administrator.
 func LastAdmin(ctx context.Context, tx *store.Tx, m member.ID) (bool, error) {
-	n, err := approvers(ctx, tx, m, func(r member.Role) bool { return r == member.Admin })
+	n, err := approvers(ctx, tx, m, true, func(r member.Role) bool { return r == member.Admin })
 	return n == 0, err
 }
 

@@ -324,6 +324,24 @@ func TestWhoWasRevokedRenewsEverything(t *testing.T) {
 			t.Error("the second factor is the old one")
 		}
 		h.update(func(ctx context.Context, tx *store.Tx) error { return auth.MayApprove(ctx, tx, annaig.Member) })
+
+		// Nobody is alone by revoking all others, and no stranger is the first.
+		h.update(func(ctx context.Context, tx *store.Tx) error {
+			if err := h.RevokeSessions(ctx, tx, "member:2", annaig.Member); err != nil {
+				return err
+			}
+			alone, err := auth.Alone(ctx, tx, treso.ID)
+			first, err2 := h.InviteFirst(ctx, tx, "operator")
+			if alone || first != "" {
+				t.Errorf("after all others were revoked: alone %v, an invitation for the first %v", alone, first != "")
+			}
+			return errors.Join(err, err2)
+		})
+		h.update(func(ctx context.Context, tx *store.Tx) (err error) {
+			invitation, err = h.RenewCredentials(ctx, tx, "member:2", annaig.Member)
+			return err
+		})
+		annaig = h.accept(annaig, invitation)
 		step, err := h.password("annaig", good)
 		if err != nil {
 			t.Fatal(err)

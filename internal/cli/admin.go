@@ -67,7 +67,7 @@ func (c invitee) hand(ctx context.Context, io *Streams, draw func(context.Contex
 		if t, err = draw(ctx, tx, b, m); err != nil {
 			return err
 		}
-		return b.Treasury.Warn(ctx, tx, treasury.Operator, m)
+		return b.Treasury.Warn(ctx, tx, treasury.Operator, m, true)
 	})
 	if errors.Is(err, auth.ErrNoRole) {
 		return exitf(ExitNo, "%s: %w; give one first with: maillon member role", c.Name, err)

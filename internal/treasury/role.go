@@ -91,8 +91,9 @@ func (t *Treasury) mayLose(ctx context.Context, tx *store.Tx, m *member.Member, 
 }
 
 // Warn tells the other administrators that somebody works here with another
-// role, or can sign in from now on: rule ADM3.
-func (t *Treasury) Warn(ctx context.Context, tx *store.Tx, by string, m *member.Member) error {
+// role, or can sign in from now on: rule ADM3. With self the person is told too,
+// whoever it is: a link was drawn that lets its bearer be that person.
+func (t *Treasury) Warn(ctx context.Context, tx *store.Tx, by string, m *member.Member, self bool) error {
 	r, err := t.Desk.Rule(ctx, tx, "ADM3")
 	if err != nil {
 		return err
@@ -106,7 +107,7 @@ func (t *Treasury) Warn(ctx context.Context, tx *store.Tx, by string, m *member.
 		return err
 	}
 	for _, a := range admins {
-		if a.Role != member.Admin || a.ID == m.ID {
+		if a.ID == m.ID && !self || a.ID != m.ID && a.Role != member.Admin {
 			continue
 		}
 		err := t.Desk.Voice.Answer(ctx, tx, a, "admin.alerte", notice.Fields{

@@ -428,7 +428,7 @@ func (t *Treasury) SetRole(ctx context.Context, tx *store.Tx, by string, m *memb
 			return err
 		}
 	}
-	return t.Warn(ctx, tx, by, m)
+	return t.Warn(ctx, tx, by, m, false)
 }
 
 // Find returns a member by pseudo or number as an administrator types it.

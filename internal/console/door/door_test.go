@@ -477,7 +477,11 @@ func TestRevokingAtTheDesk(t *testing.T) {
 	abe.open("/staff").is(t, http.StatusOK, "/signin?back=%2Fstaff")
 	abe.post("/signin", "name", "abe", "password", good).is(t, http.StatusUnprocessableEntity, "/signin", "Renew your password and second factor at the desk")
 
+	told := h.texts("abe")
 	link := find(t, linkShown, ada.post(h.person("abe")+"/renew"))
+	if h.texts("abe") != told+1 {
+		t.Error("nobody tells abe that there is a link to be abe")
+	}
 	abe.codes = nil
 	abe.accept(link).is(t, http.StatusOK, "/welcome", "Recovery codes")
 	abe.open("/staff").is(t, http.StatusOK, "/staff")
@@ -534,3 +538,19 @@ func (h *house) memberIn(ctx context.Context, tx *store.Tx, name string) *member
 }
 
 func (h *house) zero() money.Amount { return money.New(0, h.Settings.Currency()) }
+
+// texts counts the SMS that were sent to somebody.
+func (h *house) texts(name string) (n int) {
+	h.t.Helper()
+	to := h.Member(name).Number
+	h.Update(func(ctx context.Context, tx *store.Tx) error {
+		all, err := tx.Outbox(ctx, 0, store.MaxActs)
+		for _, o := range all {
+			if o.To == to {
+				n++
+			}
+		}
+		return err
+	})
+	return n
+}

@@ -351,7 +351,7 @@ func (d door) handOver(v *frame.Visit, draw func(context.Context, *store.Tx, *me
 		if t, err = draw(ctx, tx, m); err != nil {
 			return err
 		}
-		return d.Treasury.Warn(ctx, tx, v.By(), m)
+		return d.Treasury.Warn(ctx, tx, v.By(), m, true)
 	})
 	if err != nil {
 		return err

@@ -189,7 +189,7 @@ func (d door) accept(v *frame.Visit, p welcomePage, m *member.Member, number sms
 			return err
 		}
 		if p.First { // of an invitation the others were told when it was drawn
-			if err := d.Treasury.Warn(ctx, tx, treasury.By(m), m); err != nil {
+			if err := d.Treasury.Warn(ctx, tx, treasury.By(m), m, false); err != nil {
 				return err
 			}
 		}
