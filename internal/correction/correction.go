@@ -38,6 +38,7 @@ type Entry struct {
 	From, To ledger.AccountID
 	Amount   int64 // more than zero
 	Reverses ledger.TransactionID
+	Via      ledger.TransactionID // as in Line
 }
 
 // A Scope says what is put back.
@@ -79,11 +80,11 @@ var ErrNothing = errors.New("nothing to put back")
 func Work(b Books, s Scope) (Plan, error) {
 	f := &follower{
 		books: b, purses: map[ledger.AccountID]*purse{}, keep: set(s.Keep), roots: set(s.Roots),
-		payer: map[ledger.TransactionID]ledger.AccountID{},
+		payer: map[ledger.TransactionID]ledger.AccountID{}, reached: map[ledger.TransactionID]ledger.AccountID{},
 	}
 	accounts := set(s.Accounts)
 	for _, e := range b.Entries {
-		if accounts[e.From] || accounts[e.To] {
+		if (accounts[e.From] || accounts[e.To]) && !f.roots[e.Reverses] { // what undid one stays
 			f.roots[e.ID] = true
 		}
 	}
@@ -94,8 +95,10 @@ func Work(b Books, s Scope) (Plan, error) {
 		found = found || p.Classes[n] == Fraud
 	}
 	switch {
-	case s.All && len(b.Entries) > 0:
-		p.Lines = back(b, f.keep)
+	case s.All:
+		if p.Lines = back(b, f.keep, undone(b)); below(b, p) {
+			p.Lines = back(b, f.keep, nil)
+		}
 	case found && !s.All:
 		p.Lines = f.lines()
 	}
@@ -130,11 +133,41 @@ func (p Plan) Balances(b Books) (now, after map[ledger.AccountID]int64) {
 	return now, after
 }
 
-// back undoes each entry, the newest first: so each step leads to balances that
-// there were, and none is below zero.
-func back(b Books, keep map[ledger.AccountID]bool) []Line {
+// undone are the entries that another has undone already, with those others.
+func undone(b Books) map[ledger.TransactionID]bool {
+	at, pairs := map[ledger.TransactionID]Entry{}, map[ledger.TransactionID]bool{}
+	for _, y := range b.Entries {
+		x, ok := at[y.Reverses]
+		if ok && !pairs[x.ID] && y.Amount == x.Amount && y.To == x.From && (y.From == x.To || y.From == b.Losses) {
+			pairs[x.ID], pairs[y.ID] = true, true
+		}
+		at[y.ID] = y
+	}
+	return pairs
+}
+
+// below reports whether a plan leads an account below zero on its way, or deeper
+// than it is.
+func below(b Books, p Plan) bool {
+	has, _ := Plan{}.Balances(b)
+	for _, l := range p.Lines {
+		has[l.From] -= l.Amount
+		has[l.To] += l.Amount
+		if has[l.From] < 0 && !b.Unbounded[l.From] && l.From != b.Losses {
+			return true
+		}
+	}
+	return false
+}
+
+// back undoes each entry but some, the newest first: if it is all of them, each
+// step leads to balances that there were, and none is below zero.
+func back(b Books, keep map[ledger.AccountID]bool, but map[ledger.TransactionID]bool) []Line {
 	lines := make([]Line, 0, len(b.Entries))
 	for _, e := range slices.Backward(b.Entries) {
+		if but[e.ID] {
+			continue
+		}
 		l := Line{From: e.To, To: e.From, Amount: e.Amount, Reverses: e.ID}
 		if keep[e.To] {
 			l.From, l.Note = b.Losses, GoodFaith
@@ -166,26 +199,42 @@ type lot struct {
 
 func (l lot) stolen() bool { return len(l.claims) > 0 }
 
+// meets reports whether the claim of a lot to be met first is one, or at least
+// one of the same theft.
+func (l lot) meets(c claim, exactly bool) bool {
+	if !l.stolen() {
+		return false
+	}
+	top := l.claims[len(l.claims)-1]
+	return top == c || !exactly && top.root == c.root
+}
+
 // A purse is the money of an account as it came, the last on top.
 type purse struct {
 	lots []lot
 	debt int64 // spent on credit: what comes in pays it first
 	lost []lot // stolen money that paid a debt: it is nowhere any more
+	mint bool  // of an account without a floor: what it pays it makes, and owes nobody
 }
 
-// take takes a sum out. First comes what a root brought, if it is named; then the
-// last in is the first out.
-func (p *purse) take(sum int64, first ledger.TransactionID) (taken []lot) {
-	for n := len(p.lots) - 1; n >= 0 && sum > 0 && first != 0; n-- {
-		if l := p.lots[n]; l.stolen() && l.claims[len(l.claims)-1].root == first {
-			taken = append(taken, p.cut(n, &sum))
+// take takes a sum out. First comes what has a claim that the entry meets, if it
+// meets one; then the last in is the first out. Else an account without a floor
+// makes clean money.
+func (p *purse) take(sum int64, met claim) (taken []lot) {
+	for _, exactly := range []bool{true, false} {
+		for n := len(p.lots) - 1; n >= 0 && sum > 0 && met.root != 0; n-- {
+			if p.lots[n].meets(met, exactly) {
+				taken = append(taken, p.cut(n, &sum))
+			}
 		}
 	}
-	for sum > 0 && len(p.lots) > 0 {
+	for sum > 0 && len(p.lots) > 0 && !p.mint {
 		taken = append(taken, p.cut(len(p.lots)-1, &sum))
 	}
 	if sum > 0 {
-		p.debt += sum
+		if !p.mint {
+			p.debt += sum
+		}
 		taken = append(taken, lot{amount: sum})
 	}
 	slices.Reverse(taken) // what lay on top lies on top again
@@ -226,6 +275,8 @@ type follower struct {
 	roots  map[ledger.TransactionID]bool
 	payer  map[ledger.TransactionID]ledger.AccountID // of each root
 	order  []ledger.AccountID                        // in which purses were first met
+
+	reached map[ledger.TransactionID]ledger.AccountID // whom each entry paid
 }
 
 func (f *follower) purse(a ledger.AccountID) *purse {
@@ -233,10 +284,10 @@ func (f *follower) purse(a ledger.AccountID) *purse {
 	if ok {
 		return p
 	}
-	p = &purse{}
+	p = &purse{mint: f.books.Unbounded[a] || a == f.books.Losses}
 	if had := f.books.Then[a]; had > 0 {
 		p.lots = []lot{{amount: had}}
-	} else {
+	} else if !p.mint {
 		p.debt = -had
 	}
 	f.purses[a], f.order = p, append(f.order, a)
@@ -246,14 +297,15 @@ func (f *follower) purse(a ledger.AccountID) *purse {
 // follow moves the money of one entry.
 func (f *follower) follow(e Entry) Class {
 	to := f.purse(e.To)
+	f.reached[e.ID] = e.To
 	var taken []lot
-	switch root := f.roots[e.Reverses]; {
-	case f.books.Unbounded[e.From] && !f.roots[e.ID] && e.From != f.books.Losses:
-		taken = []lot{{amount: e.Amount}} // it is made here, and clean
-	case root:
-		taken = f.purse(e.From).take(e.Amount, e.Reverses)
+	switch {
+	case !f.roots[e.Reverses]:
+		taken = f.purse(e.From).take(e.Amount, claim{})
+	case e.From == f.books.Losses:
+		taken = f.bear(e)
 	default:
-		taken = f.purse(e.From).take(e.Amount, 0)
+		taken = f.purse(e.From).take(e.Amount, claim{e.Reverses, e.Via})
 	}
 	stolen, clean := false, false
 	for _, l := range taken {
@@ -286,6 +338,36 @@ func (f *follower) carried(l lot, e Entry) lot {
 		}
 	}
 	return lot{l.amount, claims}
+}
+
+// bear lets the association meet claims in the place of who keeps: the money kept
+// is clean now, and what is paid instead carries the claims that it had before.
+func (f *follower) bear(e Entry) (taken []lot) {
+	by := e.Via
+	if by == 0 {
+		by = e.Reverses
+	}
+	p, sum := f.purse(f.reached[by]), e.Amount
+	for _, lots := range []*[]lot{&p.lots, &p.lost} {
+		for n := len(*lots) - 1; n >= 0 && sum > 0; n-- {
+			l := (*lots)[n]
+			if !l.meets(claim{e.Reverses, e.Via}, true) {
+				continue
+			}
+			part := min(sum, l.amount)
+			sum -= part
+			taken = append(taken, lot{part, l.claims})
+			(*lots)[n] = lot{amount: part}
+			if rest := l.amount - part; rest > 0 {
+				*lots = slices.Insert(*lots, n, lot{rest, l.claims})
+			}
+		}
+	}
+	if sum > 0 {
+		taken = append(taken, lot{amount: sum})
+	}
+	slices.Reverse(taken)
+	return taken
 }
 
 // A want is what must be posted of one lot, at one depth of its claims.

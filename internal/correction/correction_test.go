@@ -286,3 +286,62 @@ func TestWhoHasNothingToDoWithItHasWhatTheyHave(t *testing.T) {
 		}
 	})
 }
+
+// posted are the books once a plan was posted, as if asked on a later day: the
+// moment is just before its first entry, and its entries are the theft.
+func posted(a attack, p correction.Plan) (correction.Books, correction.Scope) {
+	b := correction.Books{Then: a.now, Losses: a.Losses, Unbounded: a.Unbounded}
+	var s correction.Scope
+	for n, l := range p.Lines {
+		e := correction.Entry{ID: ledger.TransactionID(1000 + n), From: l.From, To: l.To, Amount: l.Amount, Reverses: l.Reverses, Via: l.Via}
+		b.Entries, s.Roots = append(b.Entries, e), append(s.Roots, e.ID)
+	}
+	return b, s
+}
+
+// A correction that was wrong is undone the same way, and balances are what they
+// were before it.
+func TestACorrectionIsUndoneTheSameWay(t *testing.T) {
+	checks(t, func(t *rapid.T) {
+		a := drawAttack(t)
+		p, err := correction.Work(a.Books, a.scope)
+		if err != nil {
+			return
+		}
+		b, s := posted(a, p)
+		back, err := correction.Work(b, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, after := back.Balances(b)
+		for account, n := range a.now {
+			if after[account] != n {
+				t.Errorf("account %d has %d, had %d before the correction", account, after[account], n)
+			}
+		}
+		if back.Lost != 0 {
+			t.Errorf("the association loses %d", back.Lost)
+		}
+	})
+}
+
+// Asked a second time, what was put back is put back already.
+func TestASecondTimeChangesNothing(t *testing.T) {
+	checks(t, func(t *rapid.T) {
+		a := drawAttack(t)
+		p, err := correction.Work(a.Books, a.scope)
+		if err != nil {
+			return
+		}
+		_, want := p.Balances(a.Books)
+		b, _ := posted(a, p)
+		b.Then, b.Entries = a.Then, append(slices.Clone(a.Entries), b.Entries...)
+		again, err := correction.Work(b, a.scope)
+		if err != nil && !errors.Is(err, correction.ErrNothing) {
+			t.Fatal(err)
+		}
+		if _, after := again.Balances(b); !maps.Equal(after, want) {
+			t.Errorf("a second time gives %v, want %v; lines %+v", after, want, again.Lines)
+		}
+	})
+}

@@ -44,7 +44,8 @@ type Correction struct {
 	Since time.Time
 	correction.Scope
 
-	Shown string // the hash of the preview that was shown; "" before there is one
+	Undoes int64  // an approved proposal: the roots are all its entries
+	Shown  string // the hash of the preview that was shown; "" before there is one
 }
 
 // A Preview is what a correction would do.
@@ -195,6 +196,17 @@ func (t *Treasury) since(ctx context.Context, tx *store.Tx, at time.Time, do fun
 func (t *Treasury) Preview(ctx context.Context, tx *store.Tx, c Correction) (*Preview, error) {
 	p := &Preview{Correction: c}
 	p.Shown = ""
+	scope := c.Scope
+	if c.Undoes != 0 {
+		first, n, err := t.Corrected(ctx, tx, c.Undoes)
+		if err != nil {
+			return nil, err
+		}
+		scope.Roots = make([]ledger.TransactionID, n)
+		for i := range scope.Roots {
+			scope.Roots[i] = first + ledger.TransactionID(i)
+		}
+	}
 	err := t.since(ctx, tx, c.Since, func(x ledger.Transaction) error {
 		if len(x.Postings) != 2 {
 			return fmt.Errorf("transaction %d has %d sides", x.ID, len(x.Postings))
@@ -215,7 +227,7 @@ func (t *Treasury) Preview(ctx context.Context, tx *store.Tx, c Correction) (*Pr
 	}
 	found := false
 	for _, cur := range slices.SortedFunc(maps.Keys(currencies), func(a, b money.Currency) int { return cmp.Compare(a.Code, b.Code) }) {
-		err := t.previewOf(ctx, tx, p, cur, currencies[cur])
+		err := t.previewOf(ctx, tx, p, scope, cur, currencies[cur])
 		if errors.Is(err, correction.ErrNothing) {
 			continue
 		}
@@ -233,7 +245,7 @@ func (t *Treasury) Preview(ctx context.Context, tx *store.Tx, c Correction) (*Pr
 
 // previewOf works out what the correction does in one currency, of which some of
 // the entries are.
-func (t *Treasury) previewOf(ctx context.Context, tx *store.Tx, p *Preview, c money.Currency, entries []int) error {
+func (t *Treasury) previewOf(ctx context.Context, tx *store.Tx, p *Preview, scope correction.Scope, c money.Currency, entries []int) error {
 	losses, err := tx.SystemAccount(ctx, store.Pertes, c)
 	if err != nil {
 		return err
@@ -255,14 +267,14 @@ func (t *Treasury) previewOf(ctx context.Context, tx *store.Tx, p *Preview, c mo
 		}
 		b.Then[e.From] += e.Amount.Minor()
 		b.Then[e.To] -= e.Amount.Minor()
-		b.Entries = append(b.Entries, correction.Entry{ID: e.ID, From: e.From, To: e.To, Amount: e.Amount.Minor(), Reverses: e.Reverses})
+		b.Entries = append(b.Entries, correction.Entry{ID: e.ID, From: e.From, To: e.To, Amount: e.Amount.Minor(), Reverses: e.Reverses, Via: e.Via})
 	}
 	if losses.ID != 0 { // nobody has lost anything yet
 		if err := meet(losses.ID); err != nil {
 			return err
 		}
 	}
-	plan, err := correction.Work(b, p.Scope)
+	plan, err := correction.Work(b, scope)
 	reached := map[ledger.AccountID]bool{}
 	for i, n := range entries {
 		p.Entries[n].Class = plan.Classes[i]
@@ -364,7 +376,7 @@ func (t *Treasury) PutBack(ctx context.Context, tx *store.Tx, p store.Proposal) 
 	if err != nil {
 		return err
 	}
-	first, err := tx.FirstSince(ctx, tx.Now().Add(time.Hour)) // the next to come
+	first, err := next(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -381,11 +393,20 @@ func (t *Treasury) PutBack(ctx context.Context, tx *store.Tx, p store.Proposal) 
 			return err
 		}
 	}
+	end, err := next(ctx, tx)
+	if err != nil {
+		return err
+	}
 	tx.Audit(store.Act{
 		By: p.DecidedBy, What: PutBack, Subject: subject(p.ID), Reason: p.Reason,
-		Was: c.Since.UTC().Format(time.RFC3339), Became: fmt.Sprintf("%d entries from %d", len(plan.Lines), first),
+		Was: c.Since.UTC().Format(time.RFC3339), Became: fmt.Sprintf("%d entries from %d", end-first, first),
 	})
 	return nil
+}
+
+// next returns the number of the next transaction.
+func next(ctx context.Context, tx *store.Tx) (ledger.TransactionID, error) {
+	return tx.FirstSince(ctx, tx.Now().Add(time.Hour))
 }
 
 // Corrected returns the entries of a correction that was approved: the first,
@@ -401,22 +422,13 @@ func (t *Treasury) Corrected(ctx context.Context, tx *store.Tx, proposal int64) 
 
 // Backwards is the correction that undoes another: what its entries moved is
 // followed and taken back like any other money.
-func (t *Treasury) Backwards(ctx context.Context, tx *store.Tx, proposal int64) (c Correction, err error) {
-	first, n, err := t.Corrected(ctx, tx, proposal)
+func (t *Treasury) Backwards(ctx context.Context, tx *store.Tx, proposal int64) (Correction, error) {
+	first, _, err := t.Corrected(ctx, tx, proposal)
 	if err != nil {
-		return c, err
+		return Correction{}, err
 	}
-	for id := first; id < first+ledger.TransactionID(n); id++ {
-		x, err := tx.Transaction(ctx, id)
-		if err != nil {
-			return c, err
-		}
-		if id == first {
-			c.Since = x.At
-		}
-		c.Roots = append(c.Roots, id)
-	}
-	return c, nil
+	x, err := tx.Transaction(ctx, first)
+	return Correction{Since: x.At, Undoes: proposal}, err
 }
 
 // PayAgain enters a payment again that a correction undid though it was honest.

@@ -29,6 +29,8 @@ const (
 	tainted  = "tainted"
 	accounts = "accounts"
 	all      = "all"
+
+	backwards = "backwards" // another correction is undone
 )
 
 type scopeView struct {
@@ -55,6 +57,15 @@ var errSince = errors.New("not a time")
 
 // asked reads which correction a preview is asked for, from the query or a form.
 func (r room) asked(ctx context.Context, tx *store.Tx, v *frame.Visit) (c treasury.Correction, scope string, err error) {
+	if v.Value(backwards) != "" {
+		id, err := strconv.ParseInt(v.Value(backwards), 10, 64)
+		if err != nil {
+			return c, backwards, store.ErrNotFound
+		}
+		c, err = r.server.Treasury.Backwards(ctx, tx, id)
+		c.Keep = ids[ledger.AccountID](v.Request.Form["keep"])
+		return c, backwards, err
+	}
 	c.Since, err = time.ParseInLocation(sinceForm, v.Value("since"), r.server.Settings.Zone)
 	if err != nil {
 		return c, "", errSince
@@ -171,9 +182,6 @@ func (r room) preview(v *frame.Visit) error {
 	var wrong string
 	err := v.View(func(ctx context.Context, tx *store.Tx) error {
 		c, scope, err := r.asked(ctx, tx, v)
-		if err == nil && v.Value("backwards") != "" {
-			c, scope, err = r.backwards(ctx, tx, v)
-		}
 		if errors.Is(err, errSince) {
 			wrong = v.Say("restore.since.wrong")
 			return nil
@@ -191,16 +199,6 @@ func (r room) preview(v *frame.Visit) error {
 		return v.Refuse("restore", scopeView{Since: v.Value("since"), Scope: v.Value("scope"), Members: v.Value("members"), Wrong: wrong})
 	}
 	return v.Show("preview", p)
-}
-
-// backwards asks for the correction that undoes another.
-func (r room) backwards(ctx context.Context, tx *store.Tx, v *frame.Visit) (treasury.Correction, string, error) {
-	id, err := strconv.ParseInt(v.Value("backwards"), 10, 64)
-	if err != nil {
-		return treasury.Correction{}, "", store.ErrNotFound
-	}
-	c, err := r.server.Treasury.Backwards(ctx, tx, id)
-	return c, tainted, err
 }
 
 // view works a correction out and names what is on its first page.
