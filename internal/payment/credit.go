@@ -94,8 +94,12 @@ func (d *Desk) confirmCredit(ctx context.Context, tx *store.Tx, o *order.Order, 
 
 // Grant credits at once, for an administrator who is no phone: the command
 // line, the web page. The order must be new. key, if it is not "", is that of
-// the transaction: a second credit with it is ledger.ErrDuplicate.
+// the transaction: a second credit with it is ledger.ErrDuplicate. It refuses
+// while payments are paused, and whom MayCredit refuses.
 func (d *Desk) Grant(ctx context.Context, tx *store.Tx, o *order.Order, payee *member.Member, key string) error {
+	if err := d.MayCredit(ctx, tx, payee, o.PayeeNumber()); err != nil {
+		return err
+	}
 	o.Kind, o.State = order.Credit, order.Open
 	if payee != nil {
 		o.Payee = int64(payee.ID)

@@ -2,6 +2,7 @@ package payment
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"maillon/internal/guard"
@@ -53,9 +54,17 @@ func (d *Desk) eachGift(ctx context.Context, tx *store.Tx, m *member.Member, do 
 	}
 }
 
+// giftPatience is how long a gift that must go back waits before it is tried
+// again while payments are paused.
+const giftPatience = 10 * time.Minute
+
 // RefuseGifts gives every gift back at once, forgets the number, and keeps a
-// fingerprint so as never to write to it again.
+// fingerprint so as never to write to it again. While payments are paused the
+// refusal is noted, and the gifts go back once they go on.
 func (d *Desk) RefuseGifts(ctx context.Context, tx *store.Tx, m *member.Member) error {
+	if paused, err := tx.Paused(ctx); err != nil || !paused.IsZero() {
+		return errors.Join(err, d.refuseLater(ctx, tx, m))
+	}
 	var who any
 	err := d.eachGift(ctx, tx, m, func(g *order.Order) (err error) {
 		if who == nil {
@@ -79,6 +88,24 @@ func (d *Desk) RefuseGifts(ctx context.Context, tx *store.Tx, m *member.Member) 
 		return err
 	}
 	return d.Voice.Stranger(ctx, tx, former, "refus.nouveau", notice.Fields{"who": who})
+}
+
+// refuseLater notes that a number refuses its gifts while no money may move.
+func (d *Desk) refuseLater(ctx context.Context, tx *store.Tx, m *member.Member) error {
+	if err := tx.Refuse(ctx, m.Number); err != nil {
+		return err
+	}
+	gifts, err := tx.GiftsFor(ctx, m.ID, maxGifts)
+	if err != nil {
+		return err
+	}
+	for _, g := range gifts {
+		g.Due = tx.Now().Add(giftPatience)
+		if err := tx.SaveOrder(ctx, g); err != nil {
+			return err
+		}
+	}
+	return d.Voice.Answer(ctx, tx, m, "pause", nil)
 }
 
 // giverName names who gave a gift.
@@ -190,12 +217,26 @@ func (d *Desk) giftWaits(ctx context.Context, tx *store.Tx, o *order.Order) erro
 		o.State, o.Due = order.Done, time.Time{}
 		return tx.SaveOrder(ctx, o)
 	}
-	if end := o.Paid.Add(d.Set.Unaccepted); tx.Now().Before(end) {
+	refused, err := tx.HasRefused(ctx, m.Number)
+	if err != nil {
+		return err
+	}
+	if end := o.Paid.Add(d.Set.Unaccepted); tx.Now().Before(end) && !refused {
 		o.Due = end
 		if err := tx.SaveOrder(ctx, o); err != nil || m.Muted {
 			return err
 		}
 		return d.remindOf(ctx, tx, o, m)
+	}
+	paused, err := tx.Paused(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !paused.IsZero():
+		o.Due = tx.Now().Add(giftPatience)
+		return tx.SaveOrder(ctx, o)
+	case refused:
+		return d.RefuseGifts(ctx, tx, m)
 	}
 	if err := d.returnGift(ctx, tx, o, m, order.Expired); err != nil {
 		return err

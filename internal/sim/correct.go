@@ -23,6 +23,13 @@ type shown struct {
 // preview works out what putting balances back would do. Without accounts, the
 // theft is what the page proposes.
 func (s *stage) preview(ctx context.Context, tx *store.Tx, a story.Act) error {
+	if a.Attributes["scope"] == "undo" { // the last correction of this story
+		c, err := s.Treasury.Backwards(ctx, tx, s.shown.proposal)
+		if err != nil {
+			return err
+		}
+		return s.show(ctx, tx, c)
+	}
 	since, err := story.Moment(a.Attributes["t0"])
 	if err != nil {
 		return err
@@ -49,6 +56,11 @@ func (s *stage) preview(ctx context.Context, tx *store.Tx, a story.Act) error {
 			c.Roots = append(c.Roots, one.ID)
 		}
 	}
+	return s.show(ctx, tx, c)
+}
+
+// show works a correction out, for who approves it.
+func (s *stage) show(ctx context.Context, tx *store.Tx, c treasury.Correction) error {
 	p, err := s.Treasury.Preview(ctx, tx, c)
 	if err != nil {
 		return err

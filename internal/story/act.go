@@ -39,7 +39,7 @@ func forms() map[string]form {
 		"revoke-sessions":   one(anyAdministrator),
 		"renew-credentials": one(anyAdministrator),
 		"restore preview": {
-			required: map[string]reader{"t0": earlier, "scope": choice("tainted", "accounts", "all")},
+			required: map[string]reader{"t0": earlier, "scope": choice("tainted", "accounts", "all", "undo")},
 			optional: map[string]reader{"accounts": accountList, "keep": accountList},
 		},
 		"restore approve": {},
