@@ -11,6 +11,7 @@ import (
 	"maillon/internal/console"
 	"maillon/internal/console/frame/frametest"
 	"maillon/internal/correction"
+	"maillon/internal/guard"
 	"maillon/internal/member"
 	"maillon/internal/sheet"
 	"maillon/internal/sms"
@@ -57,7 +58,14 @@ func world(t *testing.T) *frametest.Console {
 		if _, err := w.Treasury.Propose(ctx, tx, "member:6", treasury.ChangeRole, change, "helps at the workshop"); err != nil {
 			return err
 		}
-		return tx.Raise(ctx, "STR1", lena.ID)
+		vel1, _ := guard.RuleOf("VEL1")
+		err = w.Treasury.SetRule(ctx, tx, "member:5", "VEL1", vel1.Default(), guard.Decree{Act: guard.Warn, At: []int64{8, 10}}, "spring market")
+		if err != nil {
+			return err
+		}
+		return tx.RaiseAlert(ctx, store.Alert{Rule: "STR1", About: lena.ID, Act: guard.Warn, Facts: []store.Fact{
+			{Name: "payments", Value: "3"}, {Name: "order", Value: ref}, {Name: "payee", Value: "member:8"},
+		}})
 	})
 	w.proposes()
 	return w.Console

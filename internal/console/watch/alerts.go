@@ -91,6 +91,7 @@ type alertView struct {
 	alertLine
 	Same  []alertLine
 	Order string // that was held, and waits still
+	Paid  string // it was paid
 	Typed string // as a reason
 	Wrong string
 	May   bool
@@ -125,7 +126,7 @@ func (r room) alert(v *frame.Visit) (page alertView, err error) {
 		}
 		page.alertLine, page.Same = alertLines(v, names, []store.Alert{a})[0], alertLines(v, names, same)
 		page.May = a.Open() && v.May(auth.Decide)
-		page.Order, err = waiting(ctx, tx, a)
+		page.Order, page.Paid, err = became(ctx, tx, a)
 		return err
 	})
 	return page, err

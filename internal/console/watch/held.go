@@ -191,18 +191,23 @@ func orderIn(a store.Alert) string {
 	return ""
 }
 
-// waiting returns the order of which an alert tells if it is held still.
-func waiting(ctx context.Context, tx *store.Tx, a store.Alert) (string, error) {
+// became returns the order of which an alert tells: as held if it waits still, as
+// paid if its money moved.
+func became(ctx context.Context, tx *store.Tx, a store.Alert) (held, paid string, err error) {
 	ref := orderIn(a)
 	if ref == "" {
-		return "", nil
+		return "", "", nil
 	}
 	o, err := tx.OrderByRef(ctx, ref)
-	if errors.Is(err, store.ErrNotFound) {
-		return "", nil
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return "", "", nil
+	case err != nil:
+		return "", "", err
+	case o.State == order.Held:
+		return ref, "", nil
+	case o.Transaction != 0:
+		return "", ref, nil
 	}
-	if err != nil || o.State != order.Held {
-		return "", err
-	}
-	return ref, nil
+	return "", "", nil
 }

@@ -59,7 +59,13 @@ func ruleName(v *frame.Visit, id string) string {
 }
 
 // A factLine is a fact for people.
-type factLine struct{ Label, Text, Path string }
+type factLine struct {
+	Label string
+	Parts []factPart
+}
+
+// A factPart is a word of a fact, and the page that tells more.
+type factPart struct{ Text, Path string }
 
 // factNames are the facts that have words.
 var factNames = []string{
@@ -71,12 +77,18 @@ var factNames = []string{
 func factLines(v *frame.Visit, names frame.Names, facts []store.Fact) []factLine {
 	var all []factLine
 	for _, f := range facts {
-		l := factLine{Label: f.Name, Text: f.Value}
+		l := factLine{Label: f.Name, Parts: []factPart{{Text: f.Value}}}
 		if slices.Contains(factNames, f.Name) {
 			l.Label = v.Say("fact." + f.Name)
 		}
 		if id, ok := frame.ActorID(f.Value); ok {
-			l.Text, l.Path = names.Of(id), memberPath(v, id)
+			l.Parts = []factPart{{names.Of(id), memberPath(v, id)}}
+		}
+		if f.Name == "orders" { // that were paid
+			l.Parts = nil
+			for ref := range strings.FieldsSeq(f.Value) {
+				l.Parts = append(l.Parts, factPart{ref, "/payments/" + ref})
+			}
 		}
 		all = append(all, l)
 	}

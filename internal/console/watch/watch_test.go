@@ -137,6 +137,9 @@ func TestAPaymentThatWaits(t *testing.T) {
 			t.Errorf("after %s yann has %d, want %d", verdict, got, left)
 		}
 		acts(t, c, verdict, "order:"+ref, "she rang")
+		if got, want := c.Get("tess", "/alerts/1").Says("See the payment "+ref), verdict == "release"; got != want {
+			t.Errorf("after %s the alert leads to a payment: %v", verdict, got)
+		}
 		has(t, c.Get("tess", "/held"), http.StatusOK, "Nothing waits")
 	}
 }
