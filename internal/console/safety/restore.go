@@ -167,11 +167,42 @@ type previewView struct {
 	Lines    int
 	Lost     []money.Amount
 	Counts   map[correction.Class]int
-	Hidden   int           // entries that are not shown
-	Others   int           // accounts that are not shown
 	Proposal *approvalView // if it is one
 	First    ledger.TransactionID
 	Posted   int
+	pages
+
+	RootsElsewhere []ledger.TransactionID // chosen, on other pages
+	KeepElsewhere  []ledger.AccountID
+}
+
+// pages are where in long tables somebody is.
+type pages struct{ Page, Pages int }
+
+// page returns which page is asked for, of tables of which the longest has so
+// many rows.
+func page(v *frame.Visit, rows int) pages {
+	p := pages{Pages: max((rows+maxRows-1)/maxRows, 1)}
+	n, _ := strconv.Atoi(v.Value("page")) // what is no number is the first page
+	p.Page = min(max(n, 1), p.Pages)
+	return p
+}
+
+// Before is the page before this one, 0 if there is none.
+func (p pages) Before() int { return p.Page - 1 }
+
+// Next is the page after this one, 0 if there is none.
+func (p pages) Next() int {
+	if p.Page >= p.Pages {
+		return 0
+	}
+	return p.Page + 1
+}
+
+// window returns the rows that are on a page.
+func window[T any](p pages, all []T) []T {
+	from := min((p.Page-1)*maxRows, len(all))
+	return all[from:min(from+maxRows, len(all))]
 }
 
 func (r room) preview(v *frame.Visit) error {
@@ -224,7 +255,7 @@ func (r room) view(ctx context.Context, tx *store.Tx, v *frame.Visit, c treasury
 	for _, s := range suspects {
 		why[s.ID] = s.Why
 	}
-	owners := r.rows(&p, plan, why)
+	owners := r.rows(v, &p, plan, why)
 	names, err := v.Names(ctx, tx, slices.Collect(mapValues(owners))...)
 	if err != nil {
 		return p, err
@@ -252,38 +283,60 @@ func (r room) view(ctx context.Context, tx *store.Tx, v *frame.Visit, c treasury
 // rows chooses what of a plan is on the page: the accounts that it concerns, and
 // the transfers with those that have to do with the fraud first. It returns the
 // owners of the accounts that are named.
-func (r room) rows(p *previewView, plan *treasury.Preview, why map[ledger.TransactionID]string) map[ledger.AccountID]member.ID {
-	owners := map[ledger.AccountID]member.ID{}
+func (r room) rows(v *frame.Visit, p *previewView, plan *treasury.Preview, why map[ledger.TransactionID]string) map[ledger.AccountID]member.ID {
 	owner := map[ledger.AccountID]member.ID{}
+	var concerned []accountRow
 	for _, a := range plan.Accounts {
 		owner[a.ID] = a.Member
-		if a.Difference().IsZero() && !a.Reached && !a.Keeps {
-			continue
+		if !a.Difference().IsZero() || a.Reached || a.Keeps {
+			concerned = append(concerned, accountRow{PreviewAccount: a})
 		}
-		if len(p.Accounts) >= maxRows {
-			p.Others++
-			continue
-		}
-		p.Accounts = append(p.Accounts, accountRow{PreviewAccount: a})
+	}
+	chosen := map[ledger.TransactionID]bool{}
+	for _, id := range plan.Roots {
+		chosen[id] = true
+	}
+	entries := slices.Clone(plan.Entries)
+	slices.SortStableFunc(entries, func(x, y treasury.PreviewEntry) int {
+		return clean(x.Class) - clean(y.Class)
+	})
+	for _, e := range entries {
+		p.Counts[e.Class]++
+	}
+	p.pages = page(v, max(len(concerned), len(entries)))
+	owners := map[ledger.AccountID]member.ID{}
+	p.Accounts = window(p.pages, concerned)
+	for _, a := range p.Accounts {
 		owners[a.ID] = a.Member
 	}
-	for _, clean := range []bool{false, true} {
-		for _, e := range plan.Entries {
-			if (e.Class == correction.Clean) != clean {
-				continue
-			}
-			p.Counts[e.Class]++
-			if len(p.Entries) >= maxRows {
-				p.Hidden++
-				continue
-			}
-			p.Entries = append(p.Entries, entryRow{
-				PreviewEntry: e, Root: slices.Contains(plan.Roots, e.ID), Why: why[e.ID], Undone: plan.Undone(e),
-			})
-			owners[e.From], owners[e.To] = owner[e.From], owner[e.To]
-		}
+	for _, e := range window(p.pages, entries) {
+		p.Entries = append(p.Entries, entryRow{PreviewEntry: e, Root: chosen[e.ID], Why: why[e.ID], Undone: plan.Undone(e)})
+		owners[e.From], owners[e.To] = owner[e.From], owner[e.To]
 	}
+	p.elsewhere()
 	return owners
+}
+
+// clean sorts what has nothing to do with the fraud behind the rest.
+func clean(c correction.Class) int {
+	if c == correction.Clean {
+		return 1
+	}
+	return 0
+}
+
+// elsewhere keeps what was chosen on other pages.
+func (p *previewView) elsewhere() {
+	p.RootsElsewhere = without(p.Roots, func(id ledger.TransactionID) bool {
+		return slices.ContainsFunc(p.Entries, func(e entryRow) bool { return e.ID == id })
+	})
+	p.KeepElsewhere = without(p.Keep, func(id ledger.AccountID) bool {
+		return slices.ContainsFunc(p.Accounts, func(a accountRow) bool { return a.ID == id && a.Reached })
+	})
+}
+
+func without[T any](all []T, here func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(all), here)
 }
 
 func mapValues[K comparable, V any](m map[K]V) func(func(V) bool) {
@@ -371,8 +424,9 @@ func (r room) done(ctx context.Context, tx *store.Tx, v *frame.Visit, c treasury
 	if p.First, p.Posted, err = r.server.Treasury.Corrected(ctx, tx, id); err != nil {
 		return p, err
 	}
+	p.pages = page(v, p.Posted)
 	until := p.First + ledger.TransactionID(p.Posted)
-	posted, err := tx.TransactionsAfter(ctx, 0, p.First-1, min(p.Posted, maxRows))
+	posted, err := tx.TransactionsAfter(ctx, 0, p.First-1+ledger.TransactionID((p.Page-1)*maxRows), maxRows)
 	if err != nil {
 		return p, err
 	}
@@ -402,7 +456,6 @@ func (r room) done(ctx context.Context, tx *store.Tx, v *frame.Visit, c treasury
 		}
 		p.Entries = append(p.Entries, e)
 	}
-	p.Hidden = p.Posted - len(p.Entries)
 	names, err := v.Names(ctx, tx, owners...)
 	for n, e := range p.Entries {
 		for to, side := range map[*string]ledger.AccountID{&p.Entries[n].FromName: e.From, &p.Entries[n].ToName: e.To} {

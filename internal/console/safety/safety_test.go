@@ -33,7 +33,13 @@ func open(t *testing.T) *frametest.Console {
 }
 
 // moves lets money pass from one account to another, "" is emission.
-func moves(t *testing.T, c *frametest.Console, from, to string, sum int64) (id ledger.TransactionID) {
+func moves(t *testing.T, c *frametest.Console, from, to string, sum int64) ledger.TransactionID {
+	t.Helper()
+	return movesOften(t, c, from, to, sum, 1)
+}
+
+// movesOften does so several times, at once, and returns the last.
+func movesOften(t *testing.T, c *frametest.Console, from, to string, sum int64, times int) (id ledger.TransactionID) {
 	t.Helper()
 	account := func(ctx context.Context, tx *store.Tx, name string) (ledger.Account, int64, error) {
 		if name == "" {
@@ -56,14 +62,18 @@ func moves(t *testing.T, c *frametest.Console, from, to string, sum int64) (id l
 		if err != nil {
 			return err
 		}
-		o := &order.Order{Kind: order.Pay, Owner: from, Payer: from, Payee: to, Amount: money.New(sum, c.Settings.Currency())}
 		kind := ledger.Payment
 		if from == 0 {
 			kind = ledger.Credit
 		}
-		err = c.Treasury.Post(ctx, tx, treasury.Operator, payer.ID, payee.ID, kind, o)
-		id = o.Transaction
-		return err
+		for range times {
+			o := &order.Order{Kind: order.Pay, Owner: from, Payer: from, Payee: to, Amount: money.New(sum, c.Settings.Currency())}
+			if err := c.Treasury.Post(ctx, tx, treasury.Operator, payer.ID, payee.ID, kind, o); err != nil {
+				return err
+			}
+			id = o.Transaction
+		}
+		return nil
 	})
 	return id
 }
@@ -191,6 +201,59 @@ func TestATheftIsUndone(t *testing.T) {
 	}
 	if faults, err := c.DB.Verify(t.Context(), nil); err != nil || len(faults) > 0 {
 		t.Errorf("Verify = %v, %v", faults, err)
+	}
+}
+
+// many is more than one page shows, and more than anybody names one by one.
+const many = 1100
+
+// A long correction is shown page by page, what was chosen on another page stays
+// chosen, and it is undone whole.
+func TestALongCorrection(t *testing.T) {
+	c := open(t)
+	c.Add("mallory", "+33639980301", "", 0)
+	moved := time.Now()
+	stolen := moves(t, c, "", "mallory", many)
+	movesOften(t, c, "mallory", "lena", 1, many)
+	before := c.Balance("lena")
+	query := fmt.Sprintf("/restore/preview?since=%s&scope=tainted&chosen=1&root=%d", moved.In(c.Settings.Zone).Format("2006-01-02T15:04"), stolen)
+	if got := c.Get("abe", query+"&page=1"); !got.Says("Page 1 of 6") || !strings.Contains(got.Body, fmt.Sprintf(`value="%d" id="root-%d"`, stolen, stolen)) {
+		t.Errorf("the first page: %d %s", got.Status, got.Text)
+	}
+	hidden := fmt.Sprintf(`<input type="hidden" name="root" value="%d">`, stolen)
+	if got := c.Get("abe", query+"&page=6"); !got.Says("Page 6 of 6") || strings.Count(got.Body, hidden) != 1 {
+		t.Errorf("the last page: %d %s", got.Status, got.Text)
+	}
+	put := func(want treasury.Correction) (id int64) {
+		c.Update(func(ctx context.Context, tx *store.Tx) error {
+			p, err := c.Treasury.Preview(ctx, tx, want)
+			if err != nil {
+				return err
+			}
+			id, err = c.Treasury.ProposeCorrection(ctx, tx, "member:5", p.Correction, "attack")
+			return err
+		})
+		if got := c.Post("ada", fmt.Sprintf("/approvals/%d", id), "verdict", "approve"); got.Status != http.StatusSeeOther {
+			t.Fatalf("approve: %d %s", got.Status, got.Text)
+		}
+		return id
+	}
+	c.Update(func(ctx context.Context, tx *store.Tx) error { return c.Treasury.Pause(ctx, tx, "member:5") })
+	id := put(treasury.Correction{Since: moved, Scope: correction.Scope{Roots: []ledger.TransactionID{stolen}}})
+	if got := c.Balance("lena"); got != before-many {
+		t.Errorf("lena has %d, want %d", got, before-many)
+	}
+	if got := c.Get("ada", fmt.Sprintf("/restore/%d?page=6", id)); !got.Says("Page 6 of 6") {
+		t.Errorf("what was done: %d %s", got.Status, got.Text)
+	}
+	var back treasury.Correction
+	c.Update(func(ctx context.Context, tx *store.Tx) (err error) {
+		back, err = c.Treasury.Backwards(ctx, tx, id)
+		return err
+	})
+	put(back)
+	if got := c.Balance("lena"); got != before {
+		t.Errorf("undone, lena has %d, had %d", got, before)
 	}
 }
 
