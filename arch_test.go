@@ -90,7 +90,8 @@ var house = []room{
 	{"internal/console/watch", "auth console/frame guard member money order payment sentry server store treasury", ""},
 	{"internal/console/till", "auth console/frame member money notice order server sheet sms store treasury", ""},
 	{"internal/console/people", "auth card console/frame ledger member money order payment privacy server setting sms store teller treasury", ""},
-	{"internal/console", "console/door console/frame console/home console/people console/safety console/till console/watch server", ""},
+	{"internal/console/currency", "auth charter console/frame grammar ledger member money notice order server setting store treasury", ""},
+	{"internal/console", "console/currency console/door console/frame console/home console/people console/safety console/till console/watch server", ""},
 	{"internal/phones", "ledger member money sms", "net net/http"},
 
 	// 5: what plays with a whole server, and the command line

@@ -5,6 +5,7 @@ package console
 import (
 	"log/slog"
 
+	"maillon/internal/console/currency"
 	"maillon/internal/console/door"
 	"maillon/internal/console/frame"
 	"maillon/internal/console/home"
@@ -28,7 +29,7 @@ func Options(s *server.Server, door frame.Door, log *slog.Logger) frame.Options 
 // Rooms are all rooms of pages, in the order of the menu.
 func Rooms(s *server.Server) []frame.Room {
 	return []frame.Room{
-		home.New(s), people.New(s), safety.New(s), till.New(s), door.New(s),
+		home.New(s), people.New(s), safety.New(s), till.New(s), currency.New(s), door.New(s),
 		watch.New(s),
 	}
 }
