@@ -85,13 +85,15 @@ var house = []room{
 	{"internal/console/frame/frametest", "auth console/frame member money phrase server setting sms store treasury", "net/http testing"},
 	{"internal/console/tour", "console/frame", "net/http"},
 	{"internal/console/door", "auth console/frame grammar member money server setting sms store treasury", "net/http"},
-	{"internal/console/home", "auth console/frame money server store", ""},
+	{"internal/console/home", "auth console/frame copies courier member money order server setting store", ""},
+	{"internal/console/audit", "auth console/frame member server store treasury", ""},
+	{"internal/console/settings", "auth console/frame courier member notice phrase server setting store", ""},
 	{"internal/console/safety", "auth console/frame correction ledger member money server store treasury", ""},
 	{"internal/console/watch", "auth console/frame guard member money order payment sentry server store treasury", ""},
 	{"internal/console/till", "auth console/frame member money notice order server sheet sms store treasury", ""},
 	{"internal/console/people", "auth card console/frame ledger member money order payment privacy server setting sms store teller treasury", ""},
 	{"internal/console/currency", "auth charter console/frame grammar ledger member money notice order server setting store treasury", ""},
-	{"internal/console", "console/currency console/door console/frame console/home console/people console/safety console/till console/watch server", ""},
+	{"internal/console", "console/audit console/currency console/door console/frame console/home console/people console/safety console/settings console/till console/watch server", ""},
 	{"internal/phones", "ledger member money sms", "net net/http"},
 
 	// 5: what plays with a whole server, and the command line

@@ -32,7 +32,7 @@ func (c backupCommand) Run(ctx context.Context, io *Streams) error {
 	if err != nil {
 		return &ExitError{ExitTrouble, err}
 	}
-	note(ctx, io, db, store.BackedUpAt, m.Time)
+	note(ctx, io, db, func(tx *store.Tx) error { return tx.SetMoment(ctx, store.BackedUpAt, m.Time) })
 	_, err = fmt.Fprintf(io.Out, "%s\njournal rows %d\nhash %s\n", m.Path, m.Seq, m.Hash)
 	fmt.Fprintf(io.Err, "the secret is not in it: keep a copy of %s apart, for no backup can be read without it\n", c.secretPath())
 	return err
@@ -40,9 +40,8 @@ func (c backupCommand) Run(ctx context.Context, io *Streams) error {
 
 // note keeps in the books when something was done that administrators are
 // reminded of. Books that cannot be written are no reason that it failed.
-func note(ctx context.Context, io *Streams, db *store.DB, name string, at time.Time) {
-	err := db.Update(ctx, func(tx *store.Tx) error { return tx.SetMoment(ctx, name, at) })
-	if err != nil {
+func note(ctx context.Context, io *Streams, db *store.DB, do func(tx *store.Tx) error) {
+	if err := db.Update(ctx, do); err != nil {
 		fmt.Fprintf(io.Err, "the books do not know of it: %v\n", err)
 	}
 }

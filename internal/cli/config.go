@@ -35,6 +35,7 @@ type Config struct {
 	Path           string // "" if there is no file
 	Given          bool   // a file was given, or stands in the data folder
 	Settings       setting.Settings
+	Fixed          []string        // keys of settings that stand in the file
 	Languages      string          // folder of language files beside those that ship; "" if none
 	Gateways       []GatewayConfig // by name
 	Administrators []AdministratorConfig

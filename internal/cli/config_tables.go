@@ -61,6 +61,7 @@ func (r *configReader) flatten(before string, table map[string]any) {
 		} else if err != nil {
 			r.fault("settings."+name, "%s", strings.TrimPrefix(err.Error(), fmt.Sprintf("%s=%q: ", name, text)))
 		}
+		r.config.Fixed = append(r.config.Fixed, name)
 	}
 }
 

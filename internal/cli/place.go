@@ -52,7 +52,7 @@ func (p place) open(ctx context.Context, create bool) (*books, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := server.Open(ctx, server.Config{Path: home.where, Secret: home.secret, Settings: config.Settings, Book: book})
+	s, err := server.Open(ctx, server.Config{Path: home.where, Secret: home.secret, Settings: config.Settings, Fixed: config.Fixed, Book: book})
 	if err != nil {
 		return nil, exitf(ExitTrouble, "open %s: %w", home.name, err)
 	}

@@ -172,7 +172,7 @@ func (c *serveCommand) start(ctx context.Context, config Config, home home, g *g
 		return nil, err
 	}
 	s, err := server.Open(ctx, server.Config{
-		Path: home.where, Secret: home.secret, Settings: config.Settings, Book: book, Lines: g.lines, Always: g.always,
+		Path: home.where, Secret: home.secret, Settings: config.Settings, Fixed: config.Fixed, Book: book, Lines: g.lines, Always: g.always,
 	})
 	if err != nil {
 		return nil, exitf(ExitTrouble, "open %s: %w", home.name, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"maillon/internal/store"
@@ -38,7 +39,9 @@ func (c verifyCommand) Run(ctx context.Context, io *Streams) error {
 	if len(faults) > 0 {
 		return exitf(ExitNo, "%d faults: the books are not what their journal says; maillon restore makes books of the journal", len(faults))
 	}
-	note(ctx, io, db, store.VerifiedAt, began)
+	note(ctx, io, db, func(tx *store.Tx) error {
+		return errors.Join(tx.SetMoment(ctx, store.VerifiedAt, began), tx.SetState(ctx, store.VerifiedTo, strconv.FormatInt(rows, 10)))
+	})
 	_, err = fmt.Fprintf(io.Out, "proven: %d rows of the journal, chain, sums, balances and every row of record\n", rows)
 	return err
 }

@@ -5,12 +5,14 @@ package console
 import (
 	"log/slog"
 
+	"maillon/internal/console/audit"
 	"maillon/internal/console/currency"
 	"maillon/internal/console/door"
 	"maillon/internal/console/frame"
 	"maillon/internal/console/home"
 	"maillon/internal/console/people"
 	"maillon/internal/console/safety"
+	"maillon/internal/console/settings"
 	"maillon/internal/console/till"
 	"maillon/internal/console/watch"
 	"maillon/internal/server"
@@ -30,6 +32,6 @@ func Options(s *server.Server, door frame.Door, log *slog.Logger) frame.Options 
 func Rooms(s *server.Server) []frame.Room {
 	return []frame.Room{
 		home.New(s), people.New(s), safety.New(s), till.New(s), currency.New(s), door.New(s),
-		watch.New(s),
+		watch.New(s), audit.New(s), settings.New(s),
 	}
 }

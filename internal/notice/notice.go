@@ -121,7 +121,16 @@ func (v *Voice) LongestCode() int {
 	return v.set.CodeLen
 }
 
-func (v *Voice) lint(codeLen int) []phrase.Problem {
+// Samples returns at most so many texts of a language that name a field of the
+// house, as they would leave with these settings.
+func (v *Voice) Samples(language, field string, most int) []phrase.Sample {
+	return v.book.Samples(language, field, v.limits(v.set.CodeLen), most)
+}
+
+func (v *Voice) lint(codeLen int) []phrase.Problem { return v.book.Lint(v.limits(codeLen)) }
+
+// limits say how wide everything gets with these settings.
+func (v *Voice) limits(codeLen int) phrase.Limits {
 	limits := phrase.DefaultLimits()
 	limits.House = v.house
 	limits.Widest["code"] = guard.ShowCode(strings.Repeat("9", codeLen))
@@ -129,7 +138,7 @@ func (v *Voice) lint(codeLen int) []phrase.Problem {
 	limits.Widest["amt2"], limits.Widest["amt3"] = limits.Widest["amt"], limits.Widest["amt"]
 	limits.Widest["bal"] = v.book.Amount(v.set.Language, nines(widestBalance, v.set.Currency()))
 	limits.Widest["bal2"] = limits.Widest["bal"]
-	return v.book.Lint(limits)
+	return limits
 }
 
 // nines returns the widest amount with as many digits as n whole units.

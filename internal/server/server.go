@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"sync"
 	"time"
@@ -45,6 +46,7 @@ type Config struct {
 	Path     string // of the database, its URL, or store.Memory
 	Secret   store.Secret
 	Settings setting.Settings
+	Fixed    []string // keys of them that the configuration file sets: nobody else does
 	Book     *phrase.Book
 	Lines    []courier.Line  // none: nothing comes or goes but by Teller
 	Always   map[string]bool // the gateways whose senders may be forged: always ask for the code
@@ -66,6 +68,8 @@ type Server struct {
 	Past     *sentry.Past     // what rules would have caught
 	Counter  *report.Counter
 
+	chosen chosen // by people, on the page of settings
+
 	roster *duty.Roster
 	timers *duty.Duty
 	watch  *duty.Duty
@@ -76,19 +80,27 @@ type Server struct {
 // could not speak with these settings.
 func Open(ctx context.Context, c Config) (*Server, error) {
 	set := c.Settings
-	parser, err := Parser(c.Book, &set)
+	parser, voice, err := speak(c.Book, &set)
 	if err != nil {
-		return nil, err
-	}
-	voice := notice.New(c.Book, &set)
-	if err := Lint(voice); err != nil {
 		return nil, err
 	}
 	db, err := store.Open(ctx, c.Path, c.Secret)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{DB: db, Settings: &set, Book: c.Book, roster: duty.New(db, !c.Alone && (c.Several || db.Shared()))}
+	choice, err := readChosen(ctx, db, c)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if with := choice.settings(); len(choice.values) > 0 {
+		if p, _, err := speak(c.Book, &with); err != nil { // the languages are others than when it was chosen
+			slog.ErrorContext(ctx, "the settings that were chosen on the page are left out", "error", err)
+		} else {
+			set, parser = with, p
+			voice = notice.New(c.Book, &set) // of the settings of the server, not of a copy
+		}
+	}
+	s := &Server{DB: db, Settings: &set, Book: c.Book, chosen: choice, roster: duty.New(db, !c.Alone && (c.Several || db.Shared()))}
 	s.timers, s.watch = s.roster.Duty("timers", nil), s.roster.Duty("rules", nil)
 	s.count, s.Counter = s.roster.Duty("figures", nil), &report.Counter{DB: db, Zone: set.Zone}
 	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey(), LongCode: voice.LongestCode()}
@@ -114,6 +126,17 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		s.Courier = courier.New(db, c.Lines, s.Teller, courier.Options{Zone: set.Zone, Alert: s.Teller.Trouble, Roster: s.roster})
 	}
 	return s, nil
+}
+
+// speak makes what reads and writes SMS with some settings. It refuses languages
+// that could not.
+func speak(book *phrase.Book, set *setting.Settings) (*grammar.Parser, *notice.Voice, error) {
+	parser, err := Parser(book, set)
+	if err != nil {
+		return nil, nil, err
+	}
+	voice := notice.New(book, set)
+	return parser, voice, Lint(voice)
 }
 
 // findStaff is how people who sign in are found.

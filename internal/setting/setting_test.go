@@ -172,3 +172,36 @@ func TestTextsOfALanguage(t *testing.T) {
 		}
 	}
 }
+
+// What a setting is shown as is read as the same.
+func TestWhatIsShownIsReadAgain(t *testing.T) {
+	for _, key := range setting.Keys() {
+		for _, s := range []setting.Settings{setting.Default(), changed(t, key)} {
+			text := s.Text(key)
+			if text == "" && (key == "help" || key == "alert.phones") {
+				continue // not set
+			}
+			again := setting.Default()
+			if err := again.Set(key, text); err != nil {
+				t.Errorf("%s is shown as %q: %v", key, text, err)
+			}
+			if got, want := values[key].seen(&again), values[key].seen(&s); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s, shown as %q, is read as %v, want %v", key, text, got, want)
+			}
+		}
+	}
+	for _, key := range setting.Editable() {
+		if !slices.Contains(setting.Keys(), key) {
+			t.Errorf("%s can be edited and is no setting", key)
+		}
+	}
+}
+
+func changed(t *testing.T, key string) setting.Settings {
+	t.Helper()
+	s := setting.Default()
+	if err := s.Set(key, values[key].good); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

@@ -3,8 +3,11 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
+
+	"maillon/internal/member"
 )
 
 // MaxActs bounds how many acts are listed at once.
@@ -122,4 +125,15 @@ func (tx *Tx) Acts(ctx context.Context, w ActsWhere, limit int) ([]Act, error) {
 		return err
 	}, `SELECT `+auditColumns+` FROM audit WHERE `+strings.Join(where, ` AND `)+fmt.Sprintf(` ORDER BY id DESC LIMIT $%d + 0`, len(args)), args...)
 	return all, err
+}
+
+// Actors returns the members who did some acts.
+func Actors(all []Act) (ids []member.ID) {
+	for _, a := range all {
+		text, ok := strings.CutPrefix(a.By, "member:")
+		if id, err := strconv.ParseInt(text, 10, 64); ok && err == nil {
+			ids = append(ids, member.ID(id))
+		}
+	}
+	return ids
 }

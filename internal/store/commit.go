@@ -370,6 +370,7 @@ const (
 	Outgoing Topic = iota + 1 // the outbox has new messages
 	Due                       // something falls due earlier than before
 	Books                     // money moved
+	Setup                     // a named value of the whole server changed
 )
 
 // Subscribe returns a channel that receives, at least once, after each commit
@@ -396,7 +397,7 @@ func (db *DB) unsubscribe(t Topic, ch chan struct{}) {
 
 // Wake tells every subscriber of every topic that another process may have
 // changed something.
-func (db *DB) Wake() { db.publish(map[Topic]bool{Outgoing: true, Due: true, Books: true}) }
+func (db *DB) Wake() { db.publish(map[Topic]bool{Outgoing: true, Due: true, Books: true, Setup: true}) }
 
 func (db *DB) publish(touched map[Topic]bool) {
 	if len(touched) == 0 {

@@ -83,3 +83,30 @@ func (tx *Tx) Moment(ctx context.Context, name string) (time.Time, error) {
 func (tx *Tx) SetMoment(ctx context.Context, name string, t time.Time) error {
 	return tx.SetState(ctx, name, strconv.FormatInt(micros(t), 10))
 }
+
+// VerifiedTo is the name under which the last row of the journal is kept that
+// was proven at VerifiedAt.
+const VerifiedTo = "verified_to"
+
+// maxMoments bounds how many times are kept under names that begin alike.
+const maxMoments = 100
+
+// Moments returns the times that are kept under names that begin with a word
+// and ":", by what comes after it.
+func (tx *Tx) Moments(ctx context.Context, word string) (map[string]time.Time, error) {
+	all := map[string]time.Time{}
+	states, err := tx.States(ctx, word, maxMoments)
+	if err != nil {
+		return nil, err
+	}
+	for name, text := range states {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			all[name] = fromMicros(n)
+		}
+	}
+	return all, nil
+}

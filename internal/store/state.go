@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"maillon/internal/member"
@@ -26,10 +27,25 @@ func (tx *Tx) State(ctx context.Context, name string) (string, error) {
 	return v, err
 }
 
+// States returns at most limit values that are kept under names that begin with
+// a word and ":", by what comes after it. What is "" is not among them.
+func (tx *Tx) States(ctx context.Context, word string, limit int) (map[string]string, error) {
+	all := map[string]string{}
+	first, last := word+":", word+";" // the character after ":"
+	err := tx.each(ctx, func(scan scan) error {
+		var name, value string
+		err := scan(&name, &value)
+		all[strings.TrimPrefix(name, first)] = value
+		return err
+	}, `SELECT name, value FROM state WHERE name > $1 AND name < $2 AND value <> '' ORDER BY name LIMIT $3 + 0`, first, last, limit)
+	return all, err
+}
+
 // SetState writes a named value of the whole server.
 func (tx *Tx) SetState(ctx context.Context, name, value string) error {
 	tx.record(event{State: &stateEvent{name, value}})
 	tx.changeStanding()
+	tx.touch(Setup)
 	err := tx.later(ctx, `INSERT INTO state (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
 	return err
 }

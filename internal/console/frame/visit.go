@@ -52,6 +52,14 @@ func (v *Visit) By() string { return "member:" + strconv.FormatInt(int64(v.Who.M
 // May reports whether who is asking has a right.
 func (v *Visit) May(right auth.Right) bool { return v.Who.May(right) }
 
+// Leads returns a path beneath Root if there is a page at it, else "".
+func (v *Visit) Leads(path string) string {
+	if v.frame.Route(path) == "" {
+		return ""
+	}
+	return path
+}
+
 // Language returns the language that is spoken, such as "fr".
 func (v *Visit) Language() string { return v.words.tag }
 
