@@ -83,7 +83,8 @@ func (c *benchConsoleCommand) look(ctx context.Context, io *Streams, dir string,
 		return err
 	}
 	guide := &tour.Guide{Frame: pages, Token: "inside"}
-	stops, err := guide.Walk(ctx, "/")
+	yesterday := time.Now().AddDate(0, 0, -1).Format("2006-01-02T15:04")
+	stops, err := guide.Walk(ctx, "/", "/restore/preview?scope=all&since="+yesterday)
 	if err != nil {
 		return err
 	}

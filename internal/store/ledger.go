@@ -412,7 +412,7 @@ func (tx *Tx) postings(ctx context.Context, t *ledger.Transaction) error {
 
 // ReversalOf returns the transaction that undid another, or ErrNotFound.
 func (tx *Tx) ReversalOf(ctx context.Context, id ledger.TransactionID) (ledger.Transaction, error) {
-	t, err := scanTransaction(tx.row(ctx, `SELECT `+txnColumns+` FROM txn t WHERE t.reverses = $1 ORDER BY t.id LIMIT 1`, int64(id)).Scan)
+	t, err := scanTransaction(tx.row(ctx, `SELECT `+txnColumns+` FROM txn t WHERE t.reverses = $1 AND t.reverses <> 0 ORDER BY t.id LIMIT 1`, int64(id)).Scan)
 	if err != nil {
 		return t, found(err)
 	}

@@ -191,7 +191,7 @@ func TestAPaymentIsUndone(t *testing.T) {
 func TestAllThatIsKnown(t *testing.T) {
 	c := open(t)
 	pays(c, "yann", "lena", 5, "bike")
-	if got := c.Get("tess", sheet(c, "lena")+"/data"); !got.Says("0639980101") {
+	if got := c.Get("tess", sheet(c, "lena")+"/data"); !got.Says("+33639980101") {
 		t.Errorf("the page says %s", got.Text)
 	}
 	got := c.Get("tess", sheet(c, "lena")+"/data.json")
