@@ -8,6 +8,7 @@ import (
 	"maillon/internal/console/audit"
 	"maillon/internal/console/currency"
 	"maillon/internal/console/door"
+	"maillon/internal/console/figures"
 	"maillon/internal/console/frame"
 	"maillon/internal/console/home"
 	"maillon/internal/console/people"
@@ -33,5 +34,7 @@ func Rooms(s *server.Server) []frame.Room {
 	return []frame.Room{
 		home.New(s), people.New(s), safety.New(s), till.New(s), currency.New(s), door.New(s),
 		watch.New(s), audit.New(s), settings.New(s),
+		watch.New(s),
+		figures.New(s),
 	}
 }

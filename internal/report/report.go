@@ -36,7 +36,7 @@ type Figures struct {
 }
 
 // Velocity returns how often each unit changed hands, in hundredths.
-func (f *Figures) Velocity() int64 {
+func (f Figures) Velocity() int64 {
 	if f.Circulating.Sign() <= 0 {
 		return 0
 	}
@@ -168,8 +168,9 @@ func (r Reader) Now(ctx context.Context, tx *store.Tx) (n Now, err error) {
 	return n, err
 }
 
-// Read returns the report of a period of at most MaxDays.
-func (r Reader) Read(ctx context.Context, tx *store.Tx, p Period) (*Report, error) {
+// Days returns the part of a report that says how each day was, of a period of at
+// most MaxDays.
+func (r Reader) Days(ctx context.Context, tx *store.Tx, p Period) (*Report, error) {
 	p.From = max(p.From, p.To-MaxDays+1)
 	x := &Report{Figures: empty(p, r.Currency), Currency: r.Currency}
 	x.Before = empty(Last(p.Days(), p.From-1), r.Currency)
@@ -178,12 +179,19 @@ func (r Reader) Read(ctx context.Context, tx *store.Tx, p Period) (*Report, erro
 		return nil, err
 	}
 	days, err := tx.FigureDays(ctx, r.Currency.Code, int64(x.Before.From), int64(min(p.To, x.CountedTo)))
-	if err != nil {
-		return nil, err
-	}
 	for n := range days {
 		r.count(x, &days[n])
 	}
+	return x, err
+}
+
+// Read returns the whole report of a period of at most MaxDays.
+func (r Reader) Read(ctx context.Context, tx *store.Tx, p Period) (*Report, error) {
+	x, err := r.Days(ctx, tx, p)
+	if err != nil {
+		return nil, err
+	}
+	p = x.Period
 	flows, err := tx.FigureFlows(ctx, r.Currency.Code, int64(p.From), int64(p.To))
 	if err != nil {
 		return nil, err

@@ -210,6 +210,9 @@ type Asked struct {
 	Took    time.Duration // on average, of those that are decided
 }
 
+// Hours is how long it took, in whole hours, at least one.
+func (a Asked) Hours() int64 { return max(int64(a.Took.Round(time.Hour)/time.Hour), 1) }
+
 // The orders that Asked counts, as their indexes have them.
 const (
 	requested = `kind = 'request'`

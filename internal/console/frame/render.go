@@ -244,6 +244,9 @@ func (f *Frame) text(w *words, value any) string {
 // Money writes an amount as the language of the visit does: "1 234,50 m".
 func (v *Visit) Money(a money.Amount) string { return v.frame.money(v.words, a) }
 
+// Number writes a whole number as the language of the visit does: "1 234".
+func (v *Visit) Number(n int64) string { return whole(v.words, n) }
+
 // When writes a time as the language of the visit does.
 func (v *Visit) When(t time.Time) string { return v.frame.when(v.words, t) }
 
