@@ -145,16 +145,15 @@ type Now struct {
 // that are counted.
 func (r Reader) Now(ctx context.Context, tx *store.Tx) (n Now, err error) {
 	n.At, n.Volume = tx.Now(), money.New(0, r.Currency)
-	n.Circulating = money.New(0, r.Currency)
+	owed := int64(0) // by the accounts that may be below zero
 	for _, name := range []string{store.Emission, store.Pertes} {
 		a, err := tx.SystemAccount(ctx, name, r.Currency)
 		if err != nil {
 			return n, err
 		}
-		if n.Circulating, err = n.Circulating.Sub(a.Balance); err != nil {
-			return n, err
-		}
+		owed -= a.Balance.Minor()
 	}
+	n.Circulating = money.New(owed, r.Currency)
 	mark, err := tx.FigureMark(ctx)
 	if err != nil {
 		return n, err
