@@ -65,8 +65,8 @@ func TestReportsSayHowTheCurrencyDoes(t *testing.T) {
 				t.Errorf("%d: the report does not say %q:\n%s", a.Status, want, a.Text)
 			}
 		}
-		if n := strings.Count(a.Body, "<svg"); n < 5 || strings.Contains(a.Body, "style=") {
-			t.Errorf("%d pictures, want 5 without style", n)
+		if n := strings.Count(a.Body, "<svg"); n < 6 || strings.Contains(a.Body, "style=") {
+			t.Errorf("%d pictures, want 6 without style", n)
 		}
 	})
 }

@@ -35,7 +35,7 @@ type artist struct {
 // pictures draws a report.
 func (r room) pictures(v *frame.Visit, s *sheet) []picture {
 	a := artist{v, s}
-	all := []picture{a.circulation(), a.payments(), a.velocity(), a.active(), a.flows()}
+	all := []picture{a.circulation(), a.payments(), a.volume(), a.velocity(), a.active(), a.flows()}
 	if len(s.SMS) > 0 {
 		all = append(all, a.sms())
 	}
@@ -92,8 +92,12 @@ func (a artist) circulation() picture {
 
 func (a artist) payments() picture {
 	return a.draw("payments", chart.Bars, short, a.Weeks,
-		column{"figures.number", func(f *report.Figures) int64 { return f.Payments }, a.count},
-		column{"figures.volume", func(f *report.Figures) int64 { return whole(f.Volume) }, a.count})
+		column{"figures.number", func(f *report.Figures) int64 { return f.Payments }, a.count})
+}
+
+func (a artist) volume() picture {
+	return a.draw("volume", chart.Bars, a.shortSum, a.Weeks,
+		column{"figures.volume", func(f *report.Figures) int64 { return f.Volume.Minor() }, a.sum})
 }
 
 func (a artist) velocity() picture {
@@ -132,16 +136,18 @@ func (a artist) flows() picture {
 	for _, one := range a.Flows {
 		total += one.Volume.Minor()
 	}
-	for n, one := range a.Flows {
+	for _, one := range a.Flows {
 		from, to := slices.Index(kinds(), one.Payer), slices.Index(kinds(), one.Payee)
-		f.Flows = append(f.Flows, chart.Flow{From: from, To: to, Sum: one.Volume.Minor()})
 		way := a.Say("figures.way", f.Names[from], f.Names[to])
-		if n == 0 {
+		if one.Payer != report.Association { // what is credited would hide what is paid
+			f.Flows = append(f.Flows, chart.Flow{From: from, To: to, Sum: one.Volume.Minor()})
+		}
+		if f.Text == "" && one.Payer != report.Association {
 			f.Text = a.Say("figures.flows.seen", way, a.Money(one.Volume))
 		}
 		p.Rows = append(p.Rows, []string{way, a.count(one.Payments), a.Money(one.Volume), strconv.FormatInt(percent(one.Volume.Minor(), total), 10) + "\u00a0%"})
 	}
-	if len(a.Flows) > 0 {
+	if len(f.Flows) > 0 {
 		p.SVG = f.Draw()
 	}
 	return p
