@@ -12,7 +12,7 @@ import (
 // Bounds of one step of counting.
 const (
 	stepTxns = 1000 // transactions
-	stepDays = 10   // days that are closed, at most
+	stepDays = 1    // days that are closed, at most
 )
 
 // The kinds of members between whom money flows, by how often they are paid.
