@@ -65,6 +65,7 @@ var house = []room{
 	{"internal/duty", "store", ""},
 	{"internal/copies", "duty store", "os"},
 	{"internal/report", "ledger member money store", ""},
+	{"internal/export", "ledger member store table", ""},
 	{"internal/courier", "duty member sms store", ""},
 	{"internal/notice", "guard member money phrase setting sms store", ""},
 	{"internal/payment", "card charter correction guard ledger member money notice order setting sms store", ""},

@@ -12,6 +12,7 @@ import (
 	"maillon/internal/member"
 	"maillon/internal/money"
 	"maillon/internal/store"
+	"maillon/internal/table"
 	"maillon/internal/treasury"
 )
 
@@ -155,7 +156,7 @@ func memoOf(ctx context.Context, tx *store.Tx, id ledger.TransactionID) (string,
 	if err != nil {
 		return "", err
 	}
-	return oneLine(o.Secret.Memo), nil
+	return table.Line(o.Secret.Memo), nil
 }
 
 func signed(a money.Amount) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"maillon/internal/ledger"
 	"maillon/internal/member"
@@ -160,4 +161,12 @@ func (tx *Tx) TransactionsAfter(ctx context.Context, of ledger.AccountID, after 
 		return nil
 	}, text, args...)
 	return all, err
+}
+
+// TransactionSpan returns the earliest and the latest time of a transaction, zero
+// if there is none. A clock that was set back leaves an earlier time behind a
+// later one.
+func (tx *Tx) TransactionSpan(ctx context.Context) (first, last time.Time, err error) {
+	err = tx.row(ctx, `SELECT coalesce(min(at), 0), coalesce(max(at), 0) FROM txn`).Scan(moment{&first}, moment{&last})
+	return first, last, err
 }

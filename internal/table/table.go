@@ -1,7 +1,10 @@
-// Package table writes what a spreadsheet will read.
+// Package table writes what a spreadsheet, or a line of a table, will show.
 package table
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // Cell returns a text as a cell that a spreadsheet shows and never calculates.
 // What begins like a formula, whatever space stands before it, gets an
@@ -21,4 +24,15 @@ func Cells(row ...string) []string {
 		safe[n] = Cell(text)
 	}
 	return safe
+}
+
+// Line makes what somebody wrote harmless to a terminal, to a table and to a
+// line of text: what is no sign becomes a space.
+func Line(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return ' '
+		}
+		return r
+	}, text)
 }

@@ -1,4 +1,4 @@
-package cli
+package export
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"maillon/internal/ledger"
+	"maillon/internal/table"
 )
 
 // A csvStyle is how a table is written for one kind of reader.
@@ -35,7 +36,7 @@ var plainCSV = csvStyle{
 }
 
 // csv writes one line for each posting.
-func (e *exporter) csv(ctx context.Context, to io.Writer, style csvStyle) error {
+func (e *writer) csv(ctx context.Context, to io.Writer, style csvStyle) error {
 	if _, err := io.WriteString(to, style.mark); err != nil {
 		return err
 	}
@@ -56,8 +57,8 @@ func (e *exporter) csv(ctx context.Context, to io.Writer, style csvStyle) error 
 				other = e.accounts[t.Postings[1-n].Account].label
 			}
 			err := w.Write([]string{
-				at.Format(style.date), at.Format("15:04:05"), fmt.Sprint(t.ID), safeCell(t.Ref), kind, safeCell(a.label), safeCell(a.name), safeCell(other),
-				strings.Replace(p.Amount.Plain(), ".", style.decimal, 1), safeCell(p.Amount.Currency().Code), safeCell(memo),
+				at.Format(style.date), at.Format("15:04:05"), fmt.Sprint(t.ID), table.Cell(t.Ref), kind, table.Cell(a.label), table.Cell(a.name), table.Cell(other),
+				strings.Replace(p.Amount.Plain(), ".", style.decimal, 1), table.Cell(p.Amount.Currency().Code), table.Cell(memo),
 			})
 			if err != nil {
 				return err
@@ -70,13 +71,4 @@ func (e *exporter) csv(ctx context.Context, to io.Writer, style csvStyle) error 
 		return err
 	}
 	return w.Error()
-}
-
-// safeCell puts an apostrophe before what a spreadsheet would take for a
-// formula: what members write must not run on the treasurer's machine.
-func safeCell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
-		return "'" + text
-	}
-	return text
 }

@@ -1,4 +1,4 @@
-package cli
+package export
 
 import (
 	"context"
@@ -11,17 +11,18 @@ import (
 
 	"maillon/internal/ledger"
 	"maillon/internal/store"
+	"maillon/internal/table"
 )
 
 // beancount writes a file for beancount 2 and 3. What a member has is a debt
 // of the association, hence a liability: the signs are turned round.
-func (e *exporter) beancount(ctx context.Context, w io.Writer) error {
+func (e *writer) beancount(ctx context.Context, w io.Writer) error {
 	first, last, err := e.span(ctx)
 	if err != nil {
 		return err
 	}
 	names, units := e.beanNames()
-	fmt.Fprintf(w, "option \"title\" %s\n\n", beanString(e.Settings.Association))
+	fmt.Fprintf(w, "option \"title\" %s\n\n", beanString(e.Association))
 	for _, code := range slices.Sorted(maps.Values(units)) {
 		fmt.Fprintf(w, "%s commodity %s\n", first, code)
 	}
@@ -59,46 +60,16 @@ func (e *exporter) beancount(ctx context.Context, w io.Writer) error {
 }
 
 // beanHead writes the first line of a transaction.
-func (e *exporter) beanHead(w io.Writer, t ledger.Transaction, memo string) {
-	payee := string(t.Kind)
-	if from, to := e.sides(t); from != nil {
-		payee = from.name + " vers " + to.name
-	}
-	fmt.Fprintf(w, "\n%s * %s %s #%s", e.local(t.At).Format(time.DateOnly), beanString(payee), beanString(memo), t.Kind)
+func (e *writer) beanHead(w io.Writer, t ledger.Transaction, memo string) {
+	fmt.Fprintf(w, "\n%s * %s %s #%s", e.local(t.At).Format(time.DateOnly), beanString(e.what(t)), beanString(memo), t.Kind)
 	if t.Ref != "" {
 		fmt.Fprintf(w, " ^%s", t.Ref)
 	}
 	fmt.Fprintln(w)
 }
 
-// span returns the day of the first transaction, and the day after the last.
-func (e *exporter) span(ctx context.Context) (first, last string, err error) {
-	begin, end := e.tx.Now(), e.tx.Now()
-	some, err := e.tx.Transactions(ctx, 0, 1)
-	if err != nil {
-		return "", "", err
-	}
-	if len(some) > 0 && some[0].At.Before(begin) {
-		begin = some[0].At
-	}
-	err = e.each(ctx, func(t ledger.Transaction, _ string) error { // a clock that was set back leaves an earlier time
-		if t.At.Before(begin) {
-			begin = t.At
-		}
-		if t.At.After(end) {
-			end = t.At
-		}
-		return nil
-	})
-	return e.local(begin).Format(time.DateOnly), e.local(end).AddDate(0, 0, 1).Format(time.DateOnly), err
-}
-
-func (e *exporter) sorted() []*exportAccount {
-	return slices.SortedFunc(maps.Values(e.accounts), func(a, b *exportAccount) int { return int(a.ID - b.ID) })
-}
-
 // beanNames returns the names of accounts and units in beancount's alphabet.
-func (e *exporter) beanNames() (names map[ledger.AccountID]string, units map[string]string) {
+func (e *writer) beanNames() (names map[ledger.AccountID]string, units map[string]string) {
 	names, units = map[ledger.AccountID]string{}, map[string]string{}
 	taken := map[string]string{}
 	for _, a := range e.sorted() {
@@ -116,7 +87,7 @@ func (e *exporter) beanNames() (names map[ledger.AccountID]string, units map[str
 	return names, units
 }
 
-func beanAccount(a *exportAccount) string {
+func beanAccount(a *account) string {
 	switch {
 	case a.Member != 0:
 		return "Liabilities:Membres:" + a.label
@@ -157,5 +128,5 @@ func alphabet(text, letters string) string {
 }
 
 func beanString(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(oneLine(text)) + `"`
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(table.Line(text)) + `"`
 }
