@@ -23,6 +23,7 @@ const wallDays = 90
 
 // A wall is what a screen in the workshop shows. It names nobody.
 type wall struct {
+	Alone   bool // it was opened by its link, on a screen that nobody touches
 	Now     report.Now
 	Today   report.Figures // as of the last day that is counted
 	Month   report.Figures // the last thirty
@@ -31,7 +32,7 @@ type wall struct {
 
 // showWall shows the wall to who may see figures, and to whoever has its link.
 func (r room) showWall(v *frame.Visit) error {
-	w := wall{}
+	w := wall{Alone: !v.May(auth.SeeFigures)}
 	err := v.View(func(ctx context.Context, tx *store.Tx) error {
 		if err := admit(ctx, tx, v); err != nil {
 			return err
