@@ -62,7 +62,7 @@ func town(t testing.TB, memos ...string) *store.DB {
 				if err != nil {
 					return err
 				}
-				if err := move(t, tx, ledger.Credit, from.ID, to.ID, money.New(123_456, c), "bienvenue"); err != nil {
+				if err := move(t, tx, fmt.Sprintf("K%d%s", n, c.Code[:1]), ledger.Credit, from.ID, to.ID, money.New(123_456, c), "bienvenue"); err != nil {
 					return err
 				}
 			}
@@ -76,7 +76,7 @@ func town(t testing.TB, memos ...string) *store.DB {
 			return err
 		}
 		for n, memo := range memos {
-			if err := move(t, tx, ledger.Payment, a.ID, b.ID, money.New(int64(n+1), units[0]), memo); err != nil {
+			if err := move(t, tx, fmt.Sprintf("P%d", n), ledger.Payment, a.ID, b.ID, money.New(int64(n+1), units[0]), memo); err != nil {
 				return err
 			}
 		}
@@ -89,12 +89,8 @@ func town(t testing.TB, memos ...string) *store.DB {
 }
 
 // move makes a transaction and the order that it was.
-func move(t testing.TB, tx *store.Tx, kind ledger.Kind, from, to ledger.AccountID, a money.Amount, memo string) error {
+func move(t testing.TB, tx *store.Tx, ref string, kind ledger.Kind, from, to ledger.AccountID, a money.Amount, memo string) error {
 	t.Helper()
-	ref, err := tx.DrawRef(t.Context())
-	if err != nil {
-		return err
-	}
 	x := ledger.Transaction{Ref: ref, Key: ref, Kind: kind, Postings: []ledger.Posting{{Account: from, Amount: money.New(-a.Minor(), a.Currency())}, {Account: to, Amount: a}}}
 	if err := ledger.Post(t.Context(), tx, &x); err != nil {
 		return err
@@ -103,7 +99,7 @@ func move(t testing.TB, tx *store.Tx, kind ledger.Kind, from, to ledger.AccountI
 	if err != nil {
 		return err
 	}
-	o := &order.Order{Ref: ref, Kind: order.Pay, State: order.Done, Owner: 1, Payer: 1, Payee: 2, Amount: a, Transaction: x.ID, Secret: order.Secret{Memo: memo}}
+	o := &order.Order{Kind: order.Pay, State: order.Done, Owner: 1, Payer: 1, Payee: 2, Amount: a, Transaction: x.ID, Secret: order.Secret{Memo: memo}}
 	return tx.InsertOrder(t.Context(), o, m)
 }
 
