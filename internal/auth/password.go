@@ -27,7 +27,7 @@ const maxHashing = 2
 // Cost returns what the hash of a password costs: the second choice of RFC 9106
 // (Argon2id, 64 MiB, 3 passes), which a small machine still bears, and one lane,
 // because two signing in at once should not wait for each other. It takes a
-// tenth of a second on a machine of today and half a second on a Raspberry Pi;
+// fifth of a second of one core of a small server, and more on a Raspberry Pi;
 // who has stolen the books pays as much for each guess.
 func Cost() argon2id.Params {
 	return argon2id.Params{Memory: 64 << 10, Iterations: 3, Parallelism: 1, SaltLength: 16, KeyLength: 32}
