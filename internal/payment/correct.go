@@ -18,7 +18,10 @@ import (
 // concern. batch names it among all corrections. Either all of it happens or,
 // by the error, the caller's transaction undoes it.
 func (d *Desk) Correct(ctx context.Context, tx *store.Tx, batch int64, by int64, c money.Currency, lines []correction.Line) error {
-	told := &affected{of: map[ledger.AccountID]*share{}}
+	told := &affected{of: map[ledger.AccountID]*share{}, ended: map[ledger.TransactionID]ledger.Transaction{}}
+	if err := tx.ExpectMany(ctx, nil, len(lines)); err != nil {
+		return err
+	}
 	for n, l := range lines {
 		if err := d.correctOne(ctx, tx, fmt.Sprintf("correction:%d:%s:%d", batch, c.Code, n), by, c, l, told); err != nil {
 			return fmt.Errorf("entry %d of %d: %w", n+1, len(lines), err)
@@ -32,10 +35,12 @@ func (d *Desk) Correct(ctx context.Context, tx *store.Tx, batch int64, by int64,
 	return nil
 }
 
-// affected are the accounts of a correction, in the order of its entries.
+// affected are the accounts of a correction, in the order of its entries, and
+// the transfers about which nothing is asked any more.
 type affected struct {
 	of    map[ledger.AccountID]*share
 	order []ledger.AccountID
+	ended map[ledger.TransactionID]ledger.Transaction
 }
 
 // A share is what a correction means to one account, and the entry that its
@@ -73,8 +78,11 @@ func (d *Desk) correctOne(ctx context.Context, tx *store.Tx, key string, by int6
 	if to == l.From {
 		return nil // who would get it has left, and it is in the pot already
 	}
-	root, err := tx.Transaction(ctx, l.Reverses)
+	root, err := d.end(ctx, tx, told, l.Reverses)
 	if err != nil {
+		return err
+	}
+	if _, err := d.end(ctx, tx, told, known); err != nil {
 		return err
 	}
 	o := &order.Order{Kind: order.Reversal, State: order.Done, Owner: by, Amount: amount, Target: root.ID, TargetRef: root.Ref, Ended: tx.Now()}
@@ -95,20 +103,34 @@ func (d *Desk) correctOne(ctx context.Context, tx *store.Tx, key string, by int6
 	if err := tx.SaveOrder(ctx, o); err != nil {
 		return err
 	}
-	if err := d.endAbout(ctx, tx, o); err != nil {
-		return err
-	}
-	if err := d.endGift(ctx, tx, known); err != nil {
-		return err
-	}
 	told.add(l.From, -l.Amount, l.Amount, known)
 	told.add(to, l.Amount, l.Amount, l.Reverses)
 	return nil
 }
 
+// end ends what is asked about a transfer, and its waiting if it is a gift: once,
+// for a theft may have as many entries as there are members.
+func (d *Desk) end(ctx context.Context, tx *store.Tx, told *affected, id ledger.TransactionID) (ledger.Transaction, error) {
+	if t, ok := told.ended[id]; ok {
+		return t, nil
+	}
+	t, err := tx.Transaction(ctx, id)
+	if err != nil {
+		return t, err
+	}
+	told.ended[id] = t
+	if err := d.endAbout(ctx, tx, &order.Order{Target: id}); err != nil {
+		return t, err
+	}
+	return t, d.endGift(ctx, tx, id)
+}
+
 // unhold sets free what a sum needs of what is set aside on an account: first
 // what is set aside because of the fraud, then the rest.
 func (d *Desk) unhold(ctx context.Context, tx *store.Tx, id ledger.AccountID, sum money.Amount, because ...ledger.TransactionID) error {
+	if a, err := tx.Account(ctx, id); err != nil || a.Unbounded || a.Spendable().Cmp(sum) >= 0 {
+		return err
+	}
 	for _, t := range because {
 		holds, err := tx.HoldsFor(ctx, t)
 		if err != nil {
