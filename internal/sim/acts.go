@@ -10,6 +10,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"maillon/internal/auth"
+	"maillon/internal/charter"
 	"maillon/internal/correction"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
@@ -23,31 +24,8 @@ import (
 	"maillon/internal/treasury"
 )
 
-// ErrConsole means that a story asks for what only the web page of the
-// administrators will do, and that is not there yet.
-var ErrConsole = errors.New("needs the console")
-
-// Missing returns the acts of a story that only the web page will do, each
-// once: a story with such an act cannot be played yet.
-func Missing(s *story.Story) []string {
-	var all []string
-	for _, e := range s.Events {
-		if d, ok := e.Do.(story.Deed); ok && console(d.Act.Name) && !slices.Contains(all, d.Act.Name) {
-			all = append(all, d.Act.Name)
-		}
-	}
-	return all
-}
-
-func console(act string) bool {
-	return slices.Contains([]string{"demurrage run"}, act)
-}
-
 // Do implements story.Server. An intruder acts as whoever's session it is.
 func (s *stage) Do(ctx context.Context, d story.Deed) error {
-	if console(d.Act.Name) {
-		return fmt.Errorf("%s: %w", d.Act.Name, ErrConsole)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.DB.Update(ctx, func(tx *store.Tx) error {
@@ -73,7 +51,7 @@ func refused(err error) bool {
 	}
 	return slices.ContainsFunc([]error{
 		errNobody, errCeiling, auth.ErrRenew, treasury.ErrUnknown, treasury.ErrTaken, treasury.ErrNotPaused, treasury.ErrSecond,
-		treasury.ErrRunning, treasury.ErrMoved, treasury.ErrDecided, correction.ErrNothing,
+		treasury.ErrRunning, treasury.ErrMoved, treasury.ErrNotYet, treasury.ErrDecided, correction.ErrNothing,
 		payment.ErrNotWaiting, payment.ErrNotUndone, ledger.ErrDuplicate, ledger.ErrInsufficient,
 	}, func(no error) bool { return errors.Is(err, no) })
 }
@@ -91,6 +69,8 @@ func (s *stage) act(ctx context.Context, tx *store.Tx, admin *member.Member, a s
 		return s.Treasury.Decide(ctx, tx, by, a.Args[0], a.Args[1] == "return", "")
 	case "release", "reject":
 		return s.Treasury.Review(ctx, tx, by, admin, a.Args[0], a.Name == "release", "")
+	case "demurrage run":
+		return s.melt(ctx, tx, by, a.Args[0])
 	case "pause":
 		return s.Treasury.Pause(ctx, tx, by)
 	case "resume":
@@ -104,6 +84,34 @@ func (s *stage) act(ctx context.Context, tx *store.Tx, admin *member.Member, a s
 		return s.actOn(ctx, tx, by, a)
 	}
 	return fmt.Errorf("unknown act %q", a.Name)
+}
+
+// storyRate is the demurrage of stories, in hundredths of a percent a month: the
+// assembly that decides on it is not played.
+const storyRate = 200
+
+// melt takes the demurrage of a month, of all that slept, to the common pot.
+func (s *stage) melt(ctx context.Context, tx *store.Tx, by, month string) error {
+	p, err := charter.ParsePeriod(month)
+	if err != nil {
+		return err
+	}
+	err = s.Treasury.SetCharter(ctx, tx, by, "story", func(c *charter.Charter) error {
+		if !c.Demurrage.On || p.Before(c.Demurrage.Since) {
+			c.Demurrage = charter.Demurrage{On: true, Rate: storyRate, Since: p}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	zero := money.New(0, s.Settings.Currency())
+	r := treasury.Melt{Period: p, Total: zero, Largest: zero}
+	for after := ledger.AccountID(0); ; {
+		if after, err = s.Treasury.MeltSome(ctx, tx, by, p, after, &r); err != nil || after == 0 {
+			return err
+		}
+	}
 }
 
 // actOn does what concerns one member.

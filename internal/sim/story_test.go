@@ -26,13 +26,6 @@ func play(t *testing.T, where func(*testing.T) string) {
 		}
 		for _, file := range files {
 			t.Run(filepath.Base(file), func(t *testing.T) {
-				s, err := story.Load(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if acts := sim.Missing(s); len(acts) > 0 {
-					t.Skip(sim.ErrConsole, acts)
-				}
 				story.Test(t, file, sim.OpenStoryAt(where(t)))
 			})
 		}
