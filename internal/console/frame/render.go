@@ -136,17 +136,18 @@ func (f *Frame) functions(w *words) template.FuncMap {
 // value, or a value of its own, or none.
 type deed struct {
 	ID     any
+	Seen   int64 // the last act about it that the page knew
 	What   string
 	Value  bool
 	Fixed  string
 	Danger bool
 }
 
-func newDeed(id any, what, value string, danger bool) deed {
+func newDeed(id any, seen int64, what, value string, danger bool) deed {
 	if value == "value" {
-		return deed{ID: id, What: what, Value: true, Danger: danger}
+		return deed{ID: id, Seen: seen, What: what, Value: true, Danger: danger}
 	}
-	return deed{ID: id, What: what, Fixed: value, Danger: danger}
+	return deed{ID: id, Seen: seen, What: what, Fixed: value, Danger: danger}
 }
 
 func (v *Visit) show(status int, page string, data any) error {

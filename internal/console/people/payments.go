@@ -5,11 +5,14 @@ import (
 	"errors"
 	"time"
 
+	"maillon/internal/auth"
 	"maillon/internal/console/frame"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
 	"maillon/internal/money"
+	"maillon/internal/notice"
 	"maillon/internal/order"
+	"maillon/internal/payment"
 	"maillon/internal/store"
 	"maillon/internal/treasury"
 )
@@ -128,8 +131,9 @@ type paymentView struct {
 	Reversal *entry // that undid it
 	Undone   *entry // that it undoes
 	Back     money.Amount
-	Open     bool // a dispute waits
-	May      bool // be reversed
+	Told     []store.Letter // SMS that a reversal would send
+	Open     bool           // a dispute waits
+	May      bool           // be reversed
 }
 
 func (r room) payment(v *frame.Visit) error {
@@ -146,6 +150,9 @@ func (r room) payment(v *frame.Visit) error {
 		p.entry = all[0]
 		return r.life(ctx, tx, v, &p)
 	})
+	if err == nil && p.May && v.May(auth.Reverse) {
+		err = r.rehearse(v, &p)
+	}
 	if err != nil {
 		return err
 	}
@@ -184,14 +191,59 @@ func (r room) life(ctx context.Context, tx *store.Tx, v *frame.Visit, p *payment
 	if !p.May {
 		return nil
 	}
-	taker, err := tx.Account(ctx, p.Postings[1].Account)
-	if err != nil {
-		return err
-	}
-	if p.Back = p.Amount; !taker.Unbounded && taker.Spendable().Cmp(p.Amount) < 0 {
-		p.Back = taker.Spendable()
-	}
 	return nil
+}
+
+// rehearse finds out what a reversal would do, by doing it and undoing that.
+func (r room) rehearse(v *frame.Visit, p *paymentView) error {
+	p.Back = money.New(0, p.Amount.Currency())
+	err := r.server.DB.Rehearse(v.Context(), func(tx *store.Tx) error {
+		ctx := v.Context()
+		last, err := tx.LastOut(ctx)
+		if err != nil {
+			return err
+		}
+		if p.Back, err = r.server.Treasury.Reverse(ctx, tx, v.By(), v.Who.Member, p.Ref, false, ""); err != nil {
+			return err
+		}
+		p.Told, err = r.drafts(ctx, tx, last)
+		return err
+	})
+	switch {
+	case errors.Is(err, ledger.ErrInsufficient):
+		return nil
+	case errors.Is(err, ledger.ErrDuplicate), errors.Is(err, payment.ErrNotUndone): // meanwhile, or never
+		p.May = false
+		return nil
+	}
+	if _, refused := errors.AsType[*notice.Refusal](err); refused {
+		p.May = false
+		return nil
+	}
+	return err
+}
+
+// drafts are the SMS that a transaction has written after one, without secrets.
+func (r room) drafts(ctx context.Context, tx *store.Tx, after int64) ([]store.Letter, error) {
+	outs, err := tx.Outbox(ctx, after, maxStory)
+	if err != nil {
+		return nil, err
+	}
+	var all []store.Letter
+	for _, o := range outs {
+		one := []store.Letter{{At: o.At, Out: true, Text: o.Text, State: o.State, Priority: o.Priority}}
+		if o.Member != 0 {
+			m, err := tx.Member(ctx, o.Member)
+			if err != nil {
+				return nil, err
+			}
+			if err := r.server.Teller.Veil(ctx, tx, m, one); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, one...)
+	}
+	return all, nil
 }
 
 func (r room) named(ctx context.Context, tx *store.Tx, v *frame.Visit, t ledger.Transaction) (*entry, error) {

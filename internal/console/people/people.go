@@ -6,6 +6,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -191,7 +192,7 @@ func (r room) register(v *frame.Visit) error {
 	}
 	d := newView{Number: v.Value("number"), Nick: strings.ToLower(v.Value("nick")), Language: v.Value("language"), Languages: r.server.Book.Languages()}
 	n, err := sms.ParseNumber(d.Number, r.server.Settings.Region())
-	if err != nil || !n.Mobile() {
+	if err != nil || !n.Mobile() || !slices.Contains(r.server.Settings.Countries, n.Country()) {
 		d.NumberWrong = v.Say("new.number.wrong")
 	}
 	if d.Nick != "" && (!member.ValidNick(d.Nick) || r.server.Teller.Reserved(d.Nick)) {

@@ -87,10 +87,10 @@ func TestASheetIsWrittenDown(t *testing.T) {
 			t.Errorf("the sheet does not say %q: %s", want, got.Text)
 		}
 	}
-	if got := c.Get("tess", sheet(c, "lena")); !got.Says("fay member.look") {
+	if got := c.Get("tess", sheet(c, "lena")); !got.Says("fay opened the sheet") {
 		t.Errorf("who looked is not on the sheet: %s", got.Text)
 	}
-	if got := c.Get("fay", sheet(c, "lena")); got.Says("member.look") {
+	if got := c.Get("fay", sheet(c, "lena")); got.Says("opened the sheet") {
 		t.Error("the front desk sees who looked")
 	}
 	if got := c.Get("ann", sheet(c, "lena")); got.Status != http.StatusForbidden || got.Says("lena") {
@@ -118,7 +118,7 @@ func TestATextIsTried(t *testing.T) {
 func TestTheDesk(t *testing.T) {
 	c := open(t)
 	change := func(as, name string, pairs ...string) frametest.Answer {
-		return c.Post(as, sheet(c, name)+"/change", pairs...)
+		return c.Post(as, sheet(c, name)+"/change", append(pairs, "seen", seen(t, c, name))...)
 	}
 	if got := c.Post("fay", "/members/new", "number", "06 39 98 00 34", "nick", "malo", "language", "fr"); got.Location != sheet(c, "malo") {
 		t.Fatalf("register: %d %s", got.Status, got.Text)
@@ -153,7 +153,7 @@ func TestTheDesk(t *testing.T) {
 	if got := change("abe", "yann", "what", "erase", "reason", "asked"); !got.Says("proposed already") {
 		t.Errorf("erase twice: %d %s", got.Status, got.Text)
 	}
-	card := c.Post("fay", sheet(c, "soazig")+"/card")
+	card := c.Post("fay", sheet(c, "soazig")+"/card", "seen", seen(t, c, "soazig"))
 	if card.Status != http.StatusOK || !strings.Contains(card.Body, "<svg") {
 		t.Errorf("card: %d", card.Status)
 	}
@@ -170,7 +170,7 @@ func TestAPaymentIsUndone(t *testing.T) {
 	if got := c.Get("tess", "/payments?since=tomorrow"); !got.Says("This is no day") {
 		t.Errorf("nonsense: %s", got.Text)
 	}
-	if got := c.Get("tess", "/payments/"+ref); !got.Says("15 m of 30 m are still there") {
+	if got := c.Get("tess", "/payments/"+ref); !got.Says("15 m of 30 m would come back") {
 		t.Errorf("the effect: %s", got.Text)
 	}
 	if got := c.Get("fay", "/payments/"+ref); got.Says("Undo this entry") {

@@ -32,6 +32,11 @@ func (r room) data(v *frame.Visit) error {
 	if err != nil {
 		return err
 	}
+	for _, acts := range [][]privacy.Act{d.Acts, d.Looks} {
+		for n := range acts {
+			acts[n].What = deed(v, acts[n].What)
+		}
+	}
 	return v.Show("data", d)
 }
 
@@ -50,22 +55,53 @@ func (r room) dataFile(v *frame.Visit) error {
 }
 
 // A keeping says how long something is kept.
-type keeping struct{ What, Long string }
+type keeping struct {
+	What, Long string
+	Has        bool // it was counted
+	Now        store.Kept
+}
 
 type privacyView struct {
 	Association, Desk, Help string
 	Kept                    []keeping
+	Counted                 bool
+	Overdue                 int64 // what should have been destroyed
 }
 
 func (r room) privacyView(v *frame.Visit) privacyView {
 	set := r.server.Settings
 	p := privacyView{Association: set.Association, Desk: setting.In(set.Desk, v.Language()), Help: set.Help}
-	for _, what := range []string{"sms", "strangers", "gifts", "books", "backups", "nick", "refused"} {
-		p.Kept = append(p.Kept, keeping{v.Say("kept." + what), v.Say("kept." + what + ".long")})
+	for _, what := range kinds() {
+		p.Kept = append(p.Kept, keeping{What: v.Say("kept." + what), Long: v.Say("kept." + what + ".long")})
 	}
 	return p
 }
 
-func (r room) privacy(v *frame.Visit) error { return v.Show("privacy", r.privacyView(v)) }
+// kinds are the kinds of what is kept.
+func kinds() []string {
+	return []string{"sms", "strangers", "gifts", "tallies", "nick", "refused", "backups", "acts", "books"}
+}
+
+// privacy says what is kept how long, and counts it.
+func (r room) privacy(v *frame.Visit) error {
+	p := r.privacyView(v)
+	var now store.Retention
+	err := v.View(func(ctx context.Context, tx *store.Tx) (err error) {
+		now, err = tx.Retention(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	counted := map[string]store.Kept{
+		"sms": now.Texts, "strangers": now.Strangers, "tallies": now.Tallies, "nick": now.Nicks, "refused": now.Refused, "acts": now.Acts, "books": now.Entries,
+	}
+	p.Counted, p.Overdue = true, now.Overdue
+	for n, what := range kinds() {
+		p.Kept[n].Now, p.Kept[n].Has = counted[what]
+	}
+	return v.Show("privacy", p)
+}
+
 func (r room) notice(v *frame.Visit) error  { return v.Show("notice", r.privacyView(v)) }
 func (r room) records(v *frame.Visit) error { return v.Show("records", r.privacyView(v)) }

@@ -38,6 +38,7 @@ type sheetView struct {
 	Moving    *order.Order // a change of number that waits
 	HasCard   bool
 	Erasing   int64 // the proposal to forget her
+	Seen      int64 // the last act about her, for whoever acts upon this page
 	Locked    bool
 
 	Tried string // a text, as if she wrote it
@@ -118,8 +119,21 @@ func (r room) gather(ctx context.Context, tx *store.Tx, v *frame.Visit, m *membe
 	if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrErased) {
 		return s, err
 	}
+	if s.Seen, err = tx.LastAct(ctx, treasury.By(m), treasury.Looked); err != nil {
+		return s, err
+	}
 	s.Erasing, err = r.server.Treasury.ErasureOf(ctx, tx, m.ID)
 	return s, err
+}
+
+// fresh refuses to act upon a page that was shown before somebody else acted:
+// of two persons who act in the same second, the second is told.
+func fresh(ctx context.Context, tx *store.Tx, v *frame.Visit, m *member.Member) error {
+	last, err := tx.LastAct(ctx, treasury.By(m), treasury.Looked)
+	if err == nil && v.Value("seen") != strconv.FormatInt(last, 10) {
+		return frame.Sorry("change.meanwhile")
+	}
+	return err
 }
 
 // story is what moved, and what was asked.
@@ -175,6 +189,7 @@ func (r room) acts(ctx context.Context, tx *store.Tx, v *frame.Visit, s *sheetVi
 		if a.What == treasury.Looked && !v.May(auth.SeeAudit) || len(s.Acts) >= maxStory {
 			continue
 		}
+		a.What = deed(v, a.What)
 		s.Acts = append(s.Acts, actView{Act: a})
 		if id, ok := frame.ActorID(a.By); ok {
 			who = append(who, id)
@@ -185,6 +200,16 @@ func (r room) acts(ctx context.Context, tx *store.Tx, v *frame.Visit, s *sheetVi
 		s.Acts[n].Who = names.By(s.Acts[n].By)
 	}
 	return err
+}
+
+// deed says what an act is; one of another room that has no word here by its
+// name in the journal.
+func deed(v *frame.Visit, what string) string {
+	key := "act." + what
+	if text := v.Say(key); text != key {
+		return text
+	}
+	return what
 }
 
 // try shows what she would read if she wrote a text now. Nothing of it is done.
@@ -264,6 +289,12 @@ func (r room) change(v *frame.Visit) error {
 			return err
 		}
 		to = "/members/" + strconv.FormatInt(int64(m.ID), 10)
+		if m.State == member.Closed {
+			return treasury.ErrClosed
+		}
+		if err := fresh(ctx, tx, v, m); err != nil {
+			return err
+		}
 		return r.do(ctx, tx, v, m, what, value, reason)
 	})
 	switch {
@@ -312,6 +343,9 @@ func (r room) do(ctx context.Context, tx *store.Tx, v *frame.Visit, m *member.Me
 
 // card draws a new code card and shows it, once, to be printed.
 func (r room) card(v *frame.Visit) error {
+	if err := v.Form(frame.MaxForm); err != nil {
+		return err
+	}
 	var page bytes.Buffer
 	var m *member.Member
 	err := v.Update(func(ctx context.Context, tx *store.Tx) (err error) {
@@ -321,6 +355,9 @@ func (r room) card(v *frame.Visit) error {
 		}
 		if !m.HasAccount() {
 			return frame.Sorry("change.closed")
+		}
+		if err := fresh(ctx, tx, v, m); err != nil {
+			return err
 		}
 		cells, err := r.server.Treasury.IssueCard(ctx, tx, v.By(), m)
 		if err != nil {
