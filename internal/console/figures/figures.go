@@ -31,9 +31,12 @@ func New(s *server.Server) frame.Room {
 			{Route: "GET /wall/link", Right: auth.Settings, Serve: r.showLink},
 			{Route: "POST /wall/link", Right: auth.Settings, Serve: r.openWall},
 			{Route: "POST /wall/close", Right: auth.Settings, Serve: r.closeWall},
+			{Route: "GET /exports", Right: auth.Export, Serve: r.showExports},
+			{Route: "POST /exports", Right: auth.Export, Serve: r.export},
 		},
 		Menu: []frame.Entry{
 			{Path: "/figures", Word: "figures.title", Right: auth.SeeFigures, Group: "figures", Order: 1},
+			{Path: "/exports", Word: "exports.title", Right: auth.Export, Group: "figures", Order: 2},
 			{Path: "/wall", Word: "wall.title", Right: auth.SeeFigures, Group: "figures", Order: 3},
 		},
 	}

@@ -152,3 +152,31 @@ func TestTheWallHasALink(t *testing.T) {
 		t.Error("the log holds a link")
 	}
 }
+
+// An export is a file, and the audit says who took what.
+func TestExportsAreFilesAndAreNoted(t *testing.T) {
+	c := open(t)
+	if a := c.Get("tess", "/exports"); !a.Says("Anonymous") || !a.Says("hledger") {
+		t.Errorf("%d: %s", a.Status, a.Text)
+	}
+	a := c.Post("tess", "/exports", "format", "csv", "names", "pseudo")
+	if a.Status != http.StatusOK || !strings.HasPrefix(a.Body, "\ufeffdate;") || !strings.Contains(a.Body, ";yann;") ||
+		!strings.Contains(a.Header.Get("Content-Disposition"), ".csv") {
+		t.Errorf("the export is %d %v: %s", a.Status, a.Header, a.Body)
+	}
+	c.Update(func(ctx context.Context, tx *store.Tx) error {
+		acts, err := tx.Acts(ctx, store.ActsWhere{What: "export"}, 2)
+		if err != nil || len(acts) != 1 || acts[0].Subject != "csv:pseudo" || !strings.HasPrefix(acts[0].By, "member:") {
+			t.Errorf("acts %v, %v", acts, err)
+		}
+		return nil
+	})
+	for _, wrong := range [][]string{{"format", "xml", "names", "number"}, {"format", "csv", "names", "all"}, {}} {
+		if a := c.Post("tess", "/exports", wrong...); a.Status != http.StatusUnprocessableEntity || !a.Says("Choose a format") {
+			t.Errorf("%v is %d", wrong, a.Status)
+		}
+	}
+	if a := c.Post("fay", "/exports", "format", "csv", "names", "number"); a.Status != http.StatusForbidden {
+		t.Errorf("the front desk exports: %d", a.Status)
+	}
+}

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"maillon/internal/auth"
 	"maillon/internal/money"
@@ -250,4 +252,19 @@ func (v *Visit) Download(name, kind string) io.Writer {
 	v.Writer.Header().Set("Content-Type", kind)
 	v.Writer.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", name))
 	return v.Writer
+}
+
+// streamTime bounds how long a large file may take to be fetched.
+const streamTime = 30 * time.Minute
+
+// Stream answers with a file that may be large, as it is written. What goes wrong
+// after its first octets breaks the answer off, so that nobody takes a part for
+// the whole.
+func (v *Visit) Stream(name, kind string, write func(io.Writer) error) error {
+	_ = http.NewResponseController(v.Writer).SetWriteDeadline(time.Now().Add(streamTime)) // what has no deadline needs none
+	if err := write(v.Download(name, kind)); err != nil {
+		slog.ErrorContext(v.Context(), "download broken off", "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	return nil
 }
