@@ -30,7 +30,7 @@ func (c *serveCommand) listenMetrics(ctx context.Context, config Config) (net.Li
 	if err != nil {
 		return nil, exitf(ExitTrouble, "metrics: listen on %s: %w", where, err)
 	}
-	return bound(l, maxScrapers), nil
+	return l, nil
 }
 
 // serveMetrics answers Prometheus until stop is called, on a listener of its own:
@@ -47,7 +47,7 @@ func serveMetrics(l net.Listener, s *server.Server) (stop func() error) {
 	}
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := web.Serve(bound(l, maxScrapers)); !errors.Is(err, http.ErrServerClosed) {
 			slog.Error("metrics stopped", "error", err)
 		}
 	})

@@ -92,27 +92,98 @@ func (c *serveCommand) Run(ctx context.Context, io *Streams) (err error) {
 	if scraped != nil {
 		defer func() { _ = scraped.Close() }()
 	}
-	s, err := c.start(ctx, config, home, gateways)
+	r := &round{config: config, home: home, listener: listener, scraped: scraped, greet: true}
+	for {
+		again, err := c.serve(ctx, io, r, gateways)
+		if err != nil || !again {
+			return err
+		}
+		slog.InfoContext(ctx, "settings changed, opening again")
+		if gateways, err = config.open(); err != nil {
+			return err
+		}
+		r.greet = false
+	}
+}
+
+// A round is what stays when the server is opened again because its settings
+// changed. Whoever calls meanwhile waits at the listeners.
+type round struct {
+	config            Config
+	home              home
+	listener, scraped net.Listener
+	greet             bool
+}
+
+// serve opens a server and serves until ctx ends, or its settings have changed:
+// then it reports true.
+func (c *serveCommand) serve(ctx context.Context, io *Streams, r *round, g *gateways) (again bool, err error) {
+	listener, err := another(r.listener)
 	if err != nil {
-		return err
+		return false, err
+	}
+	defer func() { _ = listener.Close() }()
+	scraped, err := another(r.scraped)
+	if err != nil {
+		return false, err
+	}
+	s, err := c.start(ctx, r.config, r.home, g)
+	if err != nil {
+		return false, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	stop := serveMetrics(scraped, s)
 	defer func() { err = errors.Join(err, stop()) }()
-	plans, err := config.plans()
+	plans, err := r.config.plans()
 	if err != nil {
-		return err
+		return false, err
 	}
-	run := &running{server: s, gateways: gateways, plans: plans, folder: c.folder(), home: home, listener: listener, scraped: scraped, drain: c.Drain}
+	run := &running{
+		server: s, gateways: g, plans: plans, folder: c.folder(), home: r.home, listener: bound(listener, maxConns), scraped: scraped, drain: c.Drain,
+	}
 	run.readiness.try = run.tryWrite
-	village, err := run.settle(ctx, config)
+	village, err := run.settle(ctx, r.config)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if address.Addr().IsLoopback() && gateways.virtual != nil {
+	if c.loopback(listener) && g.virtual != nil {
 		run.show()
 	}
-	return run.run(ctx, func() { run.greet(io, config, village) })
+	current, end := context.WithCancel(ctx)
+	defer end()
+	outdated := make(chan bool, 1)
+	go func() {
+		outdated <- s.Outdated(current)
+		end()
+	}()
+	err = run.run(current, func() {
+		if r.greet {
+			run.greet(io, r.config, village)
+		}
+	})
+	end()
+	return <-outdated && ctx.Err() == nil, err
+}
+
+// loopback reports whether only this machine reaches a listener.
+func (*serveCommand) loopback(l net.Listener) bool {
+	at, err := netip.ParseAddrPort(l.Addr().String())
+	return err == nil && at.Addr().Unmap().IsLoopback()
+}
+
+// another returns a second listener on the same queue, so that closing it turns
+// nobody away; nil for nil.
+func another(l net.Listener) (net.Listener, error) {
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		return nil, nil //nolint:nilnil // there is none to be another of
+	}
+	f, err := tcp.File()
+	if err != nil {
+		return nil, fmt.Errorf("listen again: %w", err)
+	}
+	defer func() { _ = f.Close() }() // FileListener has its own
+	return net.FileListener(f)
 }
 
 // address finds where to listen, and refuses where others can reach, unless
@@ -153,7 +224,7 @@ func (c *serveCommand) listen(ctx context.Context, address netip.AddrPort) (net.
 	if err != nil {
 		return nil, exitf(ExitTrouble, "--listen %s: %w", c.Listen, err)
 	}
-	return bound(l, maxConns), nil
+	return l, nil
 }
 
 // serverHome finds the books to serve; those of a folder may be begun.
