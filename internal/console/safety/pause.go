@@ -7,6 +7,7 @@ import (
 	"maillon/internal/console/frame"
 	"maillon/internal/member"
 	"maillon/internal/store"
+	"maillon/internal/treasury"
 )
 
 // pauseView is what the page of the pause knows.
@@ -15,7 +16,9 @@ type pauseView struct {
 	Proposed string    // who wants to go on
 	At       time.Time // since when
 	Mine     bool      // it was this visitor
-	Waiting  int       // members who will be told
+	Waiting  int       // members whose order the pause met: they will be told
+	More     bool      // and there are more of them
+	Undone   int       // corrections that nobody has decided yet
 }
 
 func (r room) showPause(v *frame.Visit) error {
@@ -23,6 +26,20 @@ func (r room) showPause(v *frame.Visit) error {
 	err := v.View(func(ctx context.Context, tx *store.Tx) (err error) {
 		if p.Since, err = tx.Paused(ctx); err != nil || p.Since.IsZero() {
 			return err
+		}
+		waiting, err := tx.Members(ctx, store.WaitingForResume, 0, maxShown)
+		if err != nil {
+			return err
+		}
+		p.Waiting, p.More = len(waiting), len(waiting) == maxShown
+		proposals, err := tx.Proposals(ctx)
+		if err != nil {
+			return err
+		}
+		for _, one := range proposals {
+			if one.Kind == treasury.PutBack {
+				p.Undone++
+			}
 		}
 		by, at, err := r.server.Treasury.ResumeProposed(ctx, tx)
 		if err != nil || by == "" {
@@ -73,7 +90,7 @@ type approvalView struct {
 	Decider string
 }
 
-// maxShown bounds the proposals on a page.
+// maxShown bounds the proposals on a page, and the members that it counts.
 const maxShown = 200
 
 func (r room) listApprovals(v *frame.Visit) error {

@@ -159,6 +159,9 @@ func TestATheftIsUndone(t *testing.T) {
 	if got := c.Get("ada", "/restore/"+id); !got.Says("Approve: it is done at once") {
 		t.Errorf("the proposal says %s", got.Text)
 	}
+	if got := c.Get("ada", "/pause"); !got.Says("Corrections that nobody has approved yet: 1") || !got.Says("told when payments go on: 0") {
+		t.Errorf("the page of the pause says %s", got.Text)
+	}
 	if got := c.Post("abe", "/approvals/"+id, "verdict", "approve"); !got.Says("A second person is needed") {
 		t.Errorf("approved by who proposed: %d %s", got.Status, got.Text)
 	}
