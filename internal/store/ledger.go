@@ -338,6 +338,38 @@ func (tx *Tx) HoldsOn(ctx context.Context, id ledger.AccountID, limit int) ([]le
 	return all, err
 }
 
+// Doubted returns which transactions, from one on, have something set aside
+// because of them.
+func (tx *Tx) Doubted(ctx context.Context, from ledger.TransactionID) (map[ledger.TransactionID]bool, error) {
+	all := map[ledger.TransactionID]bool{}
+	err := tx.each(ctx, func(scan func(...any) error) error {
+		var id ledger.TransactionID
+		err := scan(&id)
+		all[id] = true
+		return err
+	}, `SELECT DISTINCT txn FROM hold WHERE remaining > 0 AND txn >= $1`, int64(from))
+	return all, err
+}
+
+// AccountRowsOf returns accounts by ID; one that does not exist is missing.
+func (tx *Tx) AccountRowsOf(ctx context.Context, ids []ledger.AccountID) (map[ledger.AccountID]AccountRow, error) {
+	numbers := make([]any, 0, len(ids))
+	for _, id := range ids {
+		numbers = append(numbers, int64(id))
+	}
+	all := make(map[ledger.AccountID]AccountRow, len(ids))
+	err := tx.ready(context.WithoutCancel(ctx), false, `SELECT id FROM account`, nil)
+	if err != nil {
+		return nil, err
+	}
+	err = in(context.WithoutCancel(ctx), tx.c, `SELECT `+accountColumns+`, member, name FROM account WHERE id IN `, numbers, func(scan scan) error {
+		r, err := scanAccountRow(scan)
+		all[r.ID] = r
+		return err
+	})
+	return all, err
+}
+
 // FirstSince returns the first transaction of a time or later; one that is still
 // to come if there is none. Transactions are numbered in the order of their time.
 func (tx *Tx) FirstSince(ctx context.Context, at time.Time) (ledger.TransactionID, error) {

@@ -107,17 +107,24 @@ func (t *Treasury) Suspects(ctx context.Context, tx *store.Tx, since time.Time) 
 	if err != nil {
 		return nil, err
 	}
+	first, err := tx.FirstSince(ctx, since)
+	if err != nil {
+		return nil, err
+	}
+	doubted, err := tx.Doubted(ctx, first)
+	if err != nil {
+		return nil, err
+	}
 	var all, night []Suspect
 	err = t.since(ctx, tx, since, func(x ledger.Transaction) error {
 		if x.Reverses != 0 || len(all)+len(night) >= maxSuspects {
 			return nil
 		}
 		if x.Kind == ledger.Payment {
-			doubted, err := doubted(ctx, tx, x.ID)
-			if doubted {
+			if doubted[x.ID] { // its payer said that it is a fraud
 				all = append(all, Suspect{x.ID, "fraud"})
 			}
-			return err
+			return nil
 		}
 		if x.Kind != ledger.Credit {
 			return nil
@@ -143,13 +150,6 @@ func (t *Treasury) Suspects(ctx context.Context, tx *store.Tx, since time.Time) 
 		all = night
 	}
 	return all, err
-}
-
-// doubted reports whether a payment was set aside because its payer said that it
-// is a fraud.
-func doubted(ctx context.Context, tx *store.Tx, id ledger.TransactionID) (bool, error) {
-	holds, err := tx.HoldsFor(ctx, id)
-	return len(holds) > 0, err
 }
 
 // endedSessions returns the administrators whose sessions were ended by another
@@ -251,28 +251,25 @@ func (t *Treasury) previewOf(ctx context.Context, tx *store.Tx, p *Preview, scop
 		return err
 	}
 	b := correction.Books{Then: map[ledger.AccountID]int64{}, Unbounded: map[ledger.AccountID]bool{losses.ID: true}, Losses: losses.ID}
-	rows := map[ledger.AccountID]store.AccountRow{}
-	meet := func(id ledger.AccountID) error {
-		if _, ok := rows[id]; ok {
-			return nil
-		}
-		row, err := tx.AccountRow(ctx, id)
-		rows[id], b.Then[id], b.Unbounded[id] = row, row.Balance.Minor(), row.Unbounded
+	ids := map[ledger.AccountID]bool{}
+	if losses.ID != 0 { // else nobody has lost anything yet
+		ids[losses.ID] = true
+	}
+	for _, n := range entries {
+		ids[p.Entries[n].From], ids[p.Entries[n].To] = true, true
+	}
+	rows, err := tx.AccountRowsOf(ctx, slices.Collect(maps.Keys(ids)))
+	if err != nil {
 		return err
+	}
+	for id, row := range rows {
+		b.Then[id], b.Unbounded[id] = row.Balance.Minor(), row.Unbounded
 	}
 	for _, n := range entries {
 		e := p.Entries[n]
-		if err := errors.Join(meet(e.From), meet(e.To)); err != nil {
-			return err
-		}
 		b.Then[e.From] += e.Amount.Minor()
 		b.Then[e.To] -= e.Amount.Minor()
 		b.Entries = append(b.Entries, correction.Entry{ID: e.ID, From: e.From, To: e.To, Amount: e.Amount.Minor(), Reverses: e.Reverses, Via: e.Via})
-	}
-	if losses.ID != 0 { // nobody has lost anything yet
-		if err := meet(losses.ID); err != nil {
-			return err
-		}
 	}
 	plan, err := correction.Work(b, scope)
 	reached := map[ledger.AccountID]bool{}
