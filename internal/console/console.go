@@ -34,7 +34,6 @@ func Rooms(s *server.Server) []frame.Room {
 	return []frame.Room{
 		home.New(s), people.New(s), safety.New(s), till.New(s), currency.New(s), door.New(s),
 		watch.New(s), audit.New(s), settings.New(s),
-		watch.New(s),
 		figures.New(s),
 	}
 }

@@ -106,7 +106,6 @@ func (a artist) velocity() picture {
 }
 
 func (a artist) active() picture {
-	since := store.ActiveDays()
 	active := func(n int) func(*report.Figures) int64 {
 		return func(f *report.Figures) int64 {
 			if n == 0 {
@@ -116,7 +115,7 @@ func (a artist) active() picture {
 		}
 	}
 	columns := []column{{"figures.active.first", active(0), a.count}, {"figures.active.second", active(1), a.count}, {"figures.active.third", active(2), a.count}}
-	last := len(since) - 1
+	last := len(store.ActiveDays()) - 1
 	columns = append(columns, column{"figures.asleep", func(f *report.Figures) int64 { return f.Accounts - f.Active[last] }, a.count})
 	return a.draw("active", chart.Areas, short, a.points(), columns...)
 }
