@@ -282,6 +282,15 @@ type dispute struct {
 type disputesView struct {
 	Disputes []dispute
 	Moves    []move
+	Gifts    []gift
+	After    int64 // from which gift on there are more; 0: there are none
+}
+
+// A gift waits for the yes of a number.
+type gift struct {
+	*order.Order
+	From, To string
+	Till     time.Time // then it goes back
 }
 
 // A move is a change of number that waits.
@@ -320,12 +329,44 @@ func (r room) disputes(v *frame.Visit) error {
 		for _, o := range moves {
 			d.Moves = append(d.Moves, move{o, names.Of(member.ID(o.Owner))})
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return r.gifts(ctx, tx, v, &d)
 	})
 	if err != nil {
 		return err
 	}
 	return v.Show("disputes", d)
+}
+
+// gifts are those that nobody has accepted yet.
+func (r room) gifts(ctx context.Context, tx *store.Tx, v *frame.Visit, d *disputesView) error {
+	after, _ := v.QueryID("after") // anything else is the first page
+	all, err := tx.WaitingOrders(ctx, after, perPage+1, order.Pay, order.Credit)
+	if err != nil {
+		return err
+	}
+	if len(all) > perPage {
+		all = all[:perPage]
+		d.After = all[perPage-1].ID
+	}
+	var who []member.ID
+	for _, o := range all {
+		who = append(who, member.ID(o.Payer), member.ID(o.Payee))
+	}
+	names, err := v.Names(ctx, tx, who...)
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		g := gift{Order: o, From: r.server.Settings.Association, To: names.Of(member.ID(o.Payee)), Till: o.Paid.Add(r.server.Settings.Unaccepted)}
+		if o.Payer != 0 {
+			g.From = names.Of(member.ID(o.Payer))
+		}
+		d.Gifts = append(d.Gifts, g)
+	}
+	return nil
 }
 
 func (r room) decide(v *frame.Visit) error {

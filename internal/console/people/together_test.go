@@ -12,6 +12,7 @@ import (
 
 	"maillon/internal/console/frame/frametest"
 	"maillon/internal/member"
+	"maillon/internal/money"
 	"maillon/internal/sms"
 	"maillon/internal/store"
 	"maillon/internal/treasury"
@@ -39,10 +40,18 @@ func TestPagesAndRoles(t *testing.T) {
 		path    string
 		allowed string
 	}{
-		{"/members", "fay cam tess abe aud"}, {"/members/new", "fay cam tess abe"}, {lena, "fay cam tess abe aud"}, {lena + "/change", "fay cam tess abe"},
-		{lena + "/data", "tess abe aud"}, {lena + "/data.json", "tess abe aud"}, {"/payments", "fay cam tess abe aud"},
-		{"/payments/" + ref, "fay cam tess abe aud"}, {"/disputes", "fay cam tess abe aud"}, {"/privacy", "fay cam tess abe aud"},
-		{"/privacy/notice", "fay cam tess abe aud"}, {"/privacy/register", "fay cam tess abe aud"},
+		{"/members", "fay cam tess abe aud"},
+		{"/members/new", "fay cam tess abe"},
+		{lena, "fay cam tess abe aud"},
+		{lena + "/change", "fay cam tess abe"},
+		{lena + "/data", "tess abe aud"},
+		{lena + "/data.json", "tess abe aud"},
+		{"/payments", "fay cam tess abe aud"},
+		{"/payments/" + ref, "fay cam tess abe aud"},
+		{"/disputes", "fay cam tess abe aud"},
+		{"/privacy", "fay cam tess abe aud"},
+		{"/privacy/notice", "fay cam tess abe aud"},
+		{"/privacy/register", "fay cam tess abe aud"},
 	} {
 		for _, who := range []string{"ann", "fay", "cam", "tess", "abe", "aud"} {
 			want := http.StatusForbidden
@@ -252,5 +261,22 @@ func TestToForgetTakesTwo(t *testing.T) {
 	})
 	if faults, err := c.DB.Verify(t.Context(), nil); err != nil || len(faults) > 0 {
 		t.Errorf("Verify = %v, %v", faults, err)
+	}
+}
+
+// A gift that nobody has accepted is in the queue, with its number masked.
+func TestAGiftWaits(t *testing.T) {
+	c := open(t)
+	n, err := sms.FromE164("+33639980155")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Update(func(ctx context.Context, tx *store.Tx) error {
+		_, err := c.Treasury.Grant(ctx, tx, treasury.Operator, nil, nil, n, money.New(3, c.Settings.Currency()), "workshop")
+		return err
+	})
+	got := c.Get("fay", "/disputes")
+	if !got.Says("Gifts that wait for a yes") || !got.Says("3 m") || got.Says("39 98 01 55") || got.Says("639980155") {
+		t.Errorf("the queue says %s", got.Text)
 	}
 }
