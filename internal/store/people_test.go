@@ -50,9 +50,14 @@ func TestMembersAreListedByStanding(t *testing.T) {
 			before   int
 			want     []int
 		}{
-			{store.AnyMembers, 0, []int{5, 4, 3}}, {store.AnyMembers, 3, []int{2, 1, 0}},
-			{store.ActiveMembers, 0, []int{4, 3, 2}}, {store.BlockedMembers, 0, []int{2, 1}}, {store.LockedMembers, 0, []int{3}},
-			{store.StaffMembers, 0, []int{4}}, {store.ErasedMembers, 0, []int{5}}, {store.NewMembers, 0, nil},
+			{store.AnyMembers, 0, []int{5, 4, 3}},
+			{store.AnyMembers, 3, []int{2, 1, 0}},
+			{store.ActiveMembers, 0, []int{4, 3, 2}},
+			{store.BlockedMembers, 0, []int{2, 1}},
+			{store.LockedMembers, 0, []int{3}},
+			{store.StaffMembers, 0, []int{4}},
+			{store.ErasedMembers, 0, []int{5}},
+			{store.NewMembers, 0, nil},
 		} {
 			var before member.ID
 			if c.before > 0 {

@@ -133,7 +133,8 @@ func TestWhatIsNoSecretIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCounter(t)
 		letters := []store.Letter{
-			{Text: "vir 50 0639980012 selle"}, {Text: "pas 5 mais 50 au 06 39 98 00 12 !?"},
+			{Text: "vir 50 0639980012 selle"},
+			{Text: "pas 5 mais 50 au 06 39 98 00 12 !?"},
 			{Out: true, Priority: sms.Receipt, Text: "Payé: 5 m à lena (06 .. 12). Nouveau solde 1234 m. Réf K7F2"},
 			{Out: true, Priority: sms.Code, Text: "Payer 120 m à lena (06 .. 12) ?"},
 		}

@@ -47,7 +47,9 @@ func TestCopies(t *testing.T) {
 		c.Update(func(ctx context.Context, tx *store.Tx) error { return tx.SetMoment(ctx, name, tx.Now()) })
 	}
 	for _, step := range []struct{ note, want string }{
-		{"", "No copy was ever made"}, {store.BackedUpAt, "Not proven lately"}, {copies.ProvenAt, "Made and proven"},
+		{"", "No copy was ever made"},
+		{store.BackedUpAt, "Not proven lately"},
+		{copies.ProvenAt, "Made and proven"},
 		{copies.FailedAt + ":usb", "usb: no copy could be made"},
 	} {
 		if step.note != "" {

@@ -155,7 +155,7 @@ func (r room) understand(ctx context.Context, tx *store.Tx, v *frame.Visit, d *d
 		return err
 	}
 	if d.Amount, err = v.Sum("sum"); err != nil || d.Amount.Sign() <= 0 {
-		d.SumWrong, err = v.Say("frame.sum"), nil
+		d.SumWrong = v.Say("frame.sum")
 	}
 	if d.Reason == "" || len([]rune(d.Reason)) > sheet.MaxReason {
 		d.ReasonWrong = v.Say("credit.reason.wrong")
