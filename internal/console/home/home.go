@@ -6,6 +6,7 @@ import (
 	"context"
 	"embed"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -187,6 +188,7 @@ type queue struct {
 type waiter struct {
 	What  string // a reference, or the kind of a proposal
 	Who   string
+	Path  string // of the sheet of who waits; "" if there is none to see
 	Since time.Time
 	by    string
 }
@@ -199,7 +201,7 @@ func (h home) waiting(ctx context.Context, tx *store.Tx, v *frame.Visit) (all []
 		for _, o := range found[:min(maxShown, len(found))] {
 			id := member.ID(o.Owner)
 			ids = append(ids, id)
-			q.Some = append(q.Some, waiter{What: o.Ref, Since: o.Created, by: actor(id)})
+			q.Some = append(q.Some, waiter{What: o.Ref, Since: o.Created, by: actor(id), Path: v.Leads("/members/" + strconv.FormatInt(int64(id), 10))})
 		}
 		all = append(all, q)
 		return err
@@ -246,7 +248,7 @@ func (h home) waiting(ctx context.Context, tx *store.Tx, v *frame.Visit) (all []
 }
 
 // actor names a member as the audit does.
-func actor(id member.ID) string { return "member:" + strings.TrimPrefix(frame.Names{}.Of(id), "M") }
+func actor(id member.ID) string { return "member:" + strconv.FormatInt(int64(id), 10) }
 
 // A task is something that an association does once, and has not done yet.
 type task struct {

@@ -189,7 +189,7 @@ func (r room) effectOf(v *frame.Visit) (page effect, err error) {
 		}
 		page.New = set.Text(page.Key)
 		page.NewTexts = samples(v, voice, page.Key)
-		page.Unchanged = page.New == page.Value && page.Send != ""
+		page.Unchanged = page.New == page.Value && (page.Send != "" || !page.Chosen)
 		return nil
 	})
 	return page, err
