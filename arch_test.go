@@ -94,7 +94,7 @@ var house = []room{
 	{"internal/console/till", "auth console/frame member money notice order server sheet sms store treasury", ""},
 	{"internal/console/people", "auth card console/frame ledger member money notice order payment privacy server setting sms store teller treasury", ""},
 	{"internal/console/currency", "auth charter console/frame grammar ledger member money notice order server setting store treasury", ""},
-	{"internal/console/figures", "auth chart console/frame export member money report server store", ""},
+	{"internal/console/figures", "auth chart console/frame export ledger member money report server store treasury", ""},
 	{"internal/console", "console/audit console/currency console/door console/figures console/frame console/home console/people console/safety console/settings console/till console/watch server", ""},
 	{"internal/phones", "ledger member money sms", "net net/http"},
 

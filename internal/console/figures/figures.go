@@ -1,5 +1,5 @@
 // Package figures is the pages that say how the currency does: reports with
-// pictures, the month on one page, and the wall of the workshop.
+// pictures, the month on one page, the statement of a member, and the wall of the workshop.
 package figures
 
 import (
@@ -27,6 +27,7 @@ func New(s *server.Server) frame.Room {
 		Pages: []frame.Page{
 			{Route: "GET /figures", Right: auth.SeeFigures, Serve: r.show},
 			{Route: "GET /figures/months/{month}", Right: auth.SeeFigures, Serve: r.showMonth},
+			{Route: "GET /members/{id}/statement", Right: auth.SeeNames, Serve: r.showStatement},
 			{Route: "GET /wall", Right: frame.Anybody, Serve: r.showWall},
 			{Route: "GET /wall/link", Right: auth.Settings, Serve: r.showLink},
 			{Route: "POST /wall/link", Right: auth.Settings, Serve: r.openWall},
