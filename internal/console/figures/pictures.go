@@ -11,7 +11,6 @@ import (
 	"maillon/internal/console/frame"
 	"maillon/internal/money"
 	"maillon/internal/report"
-	"maillon/internal/store"
 )
 
 // maxDaily is how many days are drawn one by one; of more only the last of each
@@ -115,7 +114,7 @@ func (a artist) active() picture {
 		}
 	}
 	columns := []column{{"figures.active.first", active(0), a.count}, {"figures.active.second", active(1), a.count}, {"figures.active.third", active(2), a.count}}
-	last := len(store.ActiveDays()) - 1
+	last := len(a.Active) - 1
 	columns = append(columns, column{"figures.asleep", func(f *report.Figures) int64 { return f.Accounts - f.Active[last] }, a.count})
 	return a.draw("active", chart.Areas, short, a.points(), columns...)
 }
