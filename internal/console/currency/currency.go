@@ -49,6 +49,7 @@ func New(s *server.Server) frame.Room {
 			{Route: "POST /limits/member", Right: auth.Many, Serve: r.limit},
 			{Route: "GET /message", Right: auth.Announce, Serve: r.message},
 			{Route: "POST /message", Right: auth.Announce, Serve: r.announce},
+			{Route: "POST /message/rules", Right: auth.Settings, Serve: r.saveRules},
 			{Route: "GET /message/{id}", Right: auth.Announce, Serve: r.announced},
 		},
 		Menu: []frame.Entry{

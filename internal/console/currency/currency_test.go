@@ -101,6 +101,20 @@ func TestAMessage(t *testing.T) {
 	}
 }
 
+// From where on a second person is asked can be decided.
+func TestASecondPersonForMessages(t *testing.T) {
+	c := open(t)
+	if a := c.Post("abe", "/message/rules", "sum", "100", "readers", "2", "hour", "60", "price", "45", "why", "assembly"); a.Status != http.StatusSeeOther {
+		t.Fatalf("decide: %d %s", a.Status, a.Text)
+	}
+	if a := c.Get("abe", "/message"); !a.Says("Second person, speed") {
+		t.Errorf("message: %s", a.Text)
+	}
+	if a := c.Post("abe", "/message", "text-fr", "Bal samedi", "reason", "fair"); !a.Says("a second person must agree") || !a.Says("0,13 €") {
+		t.Errorf("effect: %s", a.Text)
+	}
+}
+
 // Reasons of credits are counted by month.
 func TestReasons(t *testing.T) {
 	c := open(t)

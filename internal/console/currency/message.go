@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"maillon/internal/charter"
 	"maillon/internal/console/frame"
 	"maillon/internal/notice"
 	"maillon/internal/store"
@@ -27,11 +28,46 @@ type messageForm struct {
 	Sure        bool // it fits: this is the page that asks for confirmation
 	Reach       treasury.Reach
 	Cost        string // in euros; "" is not known
+	Rules       *rules // that may be changed here
 	Proposed    bool   // it waits for a second person: only shown
 }
 
 func (r room) message(v *frame.Visit) error {
-	return v.Show("message", r.form(v, treasury.Announcement{}))
+	c, err := r.charter(v)
+	if err != nil {
+		return err
+	}
+	f := r.form(v, treasury.Announcement{})
+	f.Rules = &rules{c.SecondSum(), c.SecondReaders(), c.PerHour(), c.Messages.Cost}
+	return v.Show("message", f)
+}
+
+// rules are from where on a second person is asked, and how messages leave.
+type rules struct {
+	Sum                    int64
+	Readers, PerHour, Cost int
+}
+
+func (r room) saveRules(v *frame.Visit) error {
+	if err := v.Form(frame.MaxForm); err != nil {
+		return err
+	}
+	var all [4]int64
+	for n, name := range []string{"sum", "readers", "hour", "price"} {
+		var err error
+		if all[n], err = count(v, name); err != nil {
+			return err
+		}
+		if all[n] > charter.MaxSum {
+			return frame.Sorry("currency.fault.sum")
+		}
+	}
+	readers := int(all[1])
+	return r.decide(v, "/message", func(c *charter.Charter) error {
+		c.Second = charter.Second{Sum: &all[0], Readers: &readers}
+		c.Messages = charter.Messages{PerHour: int(all[2]), Cost: int(all[3])}
+		return nil
+	})
 }
 
 func (r room) form(v *frame.Visit, a treasury.Announcement) *messageForm {
