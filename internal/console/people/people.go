@@ -156,6 +156,14 @@ func (r room) find(v *frame.Visit) error {
 		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
+		o, err := tx.OrderByRef(ctx, strings.ToUpper(typed))
+		if err == nil && o.Owner != 0 { // it moved nothing: whoever asked has it on her sheet
+			to = "/members/" + strconv.FormatInt(o.Owner, 10)
+			return nil
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
 		near, err := tx.NicksNear(ctx, strings.ToLower(typed), maxNear)
 		if err == nil {
 			l.Rows, err = r.rows(ctx, tx, near)

@@ -13,6 +13,7 @@ import (
 	"maillon/internal/console/frame/frametest"
 	"maillon/internal/member"
 	"maillon/internal/money"
+	"maillon/internal/order"
 	"maillon/internal/sms"
 	"maillon/internal/store"
 	"maillon/internal/treasury"
@@ -78,8 +79,19 @@ func TestASearchPutsNothingIntoAnAddress(t *testing.T) {
 	c := open(t)
 	ref := pays(c, "yann", "lena", 10, "<b>saddle</b>")
 	lena := sheet(c, "lena")
+	var asked string
+	c.Update(func(ctx context.Context, tx *store.Tx) error {
+		m, err := tx.MemberByNick(ctx, "lena")
+		if err != nil {
+			return err
+		}
+		o := &order.Order{Kind: order.Request, State: order.Refused, Owner: int64(m.ID), Amount: money.New(1, c.Settings.Currency())}
+		err = tx.InsertOrder(ctx, o, m)
+		asked = o.Ref
+		return err
+	})
 	for typed, want := range map[string]string{
-		"lena": lena, "@Lena": lena, "06 39 98 01 01": lena, "+33639980101": lena, "0033639980101": lena, ref: "/payments/" + ref, strings.ToLower(ref): "/payments/" + ref,
+		"lena": lena, "@Lena": lena, "06 39 98 01 01": lena, "+33639980101": lena, "0033639980101": lena, ref: "/payments/" + ref, asked: lena, strings.ToLower(ref): "/payments/" + ref,
 	} {
 		if got := c.Post("fay", "/members/find", "what", typed); got.Status != http.StatusSeeOther || got.Location != want {
 			t.Errorf("%q leads to %d %q, want %s", typed, got.Status, got.Location, want)
