@@ -138,6 +138,9 @@ func (v *Visit) Sum(name string) (money.Amount, error) {
 func ReadSum(text string, u setting.Unit) (money.Amount, error) {
 	text = strings.NewReplacer("\u00a0", "", "\u202f", "", " ", "", ",", ".").Replace(text)
 	text = strings.TrimSuffix(strings.TrimSuffix(text, u.Name), u.Symbol)
+	if _, part, _ := strings.Cut(text, "."); len(part) == 3 && u.Decimals < 3 { // 1.000: thousands, or decimals?
+		return money.Amount{}, ErrSum
+	}
 	d, err := money.ParseDecimal(text)
 	if err != nil {
 		return money.Amount{}, ErrSum
