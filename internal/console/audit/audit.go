@@ -225,7 +225,8 @@ var acts = []string{
 	"add", "rename", "card", "freeze", "unfreeze", "renumber", "renumber.stop", "role",
 	"credit", "post", "release", "reject", "dispute.keep", "dispute.return", "reverse",
 	"pause", "resume.propose", "resume", "propose", "approve", "decline", "again",
-	"setting", "tick", "export", "statement", "key.add", "key.revoke",
+	"member.look", "member.export", "language", "limit", "group", "pot", "demurrage", "charter", "credit.propose",
+	"setting", "rule", "tick", "gateway.test", "export", "statement", "key.add", "key.revoke",
 	"invite", "signin", "credentials.set", "credentials.renew", "password.change", "totp.change",
 	"passkey.add", "passkey.end", "recovery.new", "recovery.use", "session.end", "session.others", "session.revoke.all",
 }
