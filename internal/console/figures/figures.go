@@ -135,6 +135,11 @@ func (r room) read(ctx context.Context, tx *store.Tx, v *frame.Visit, s *sheet, 
 	if s.Now, err = reader.Now(ctx, tx); err != nil {
 		return err
 	}
+	decided, err := r.server.Desk.Charter(ctx, tx)
+	if err != nil {
+		return err
+	}
+	s.Cost = int64(decided.Messages.Cost)
 	if !v.May(auth.SeeNames) {
 		s.Credits, s.Reasons = nil, nil // a reason may name somebody
 		return nil

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"maillon/internal/charter"
 	"maillon/internal/console/figures"
 	"maillon/internal/console/frame"
 	"maillon/internal/console/frame/frametest"
@@ -179,4 +180,21 @@ func TestExportsAreFilesAndAreNoted(t *testing.T) {
 	if a := c.Post("fay", "/exports", "format", "csv", "names", "number"); a.Status != http.StatusForbidden {
 		t.Errorf("the front desk exports: %d", a.Status)
 	}
+}
+
+// What SMS cost is known once somebody has said what one costs.
+func TestTheMonthSaysWhatSMSCost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := open(t)
+		month(t, c)
+		if a := c.Get("tess", "/figures/months/2000-01"); a.Says("€") {
+			t.Errorf("a cost that nobody knows: %s", a.Text)
+		}
+		c.Update(func(ctx context.Context, tx *store.Tx) error {
+			return c.Treasury.SetCharter(ctx, tx, "member:6", "contract", func(x *charter.Charter) error { x.Messages.Cost = 65; return nil })
+		})
+		if a := c.Get("tess", "/figures/months/2000-01"); !a.Says("0.00 €") {
+			t.Errorf("%d: once it is known: %s", a.Status, a.Text)
+		}
+	})
 }
