@@ -13,7 +13,7 @@ export PATH := $(PATH):/usr/sbin
 LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Where goroutines share something. The others only run on one goroutine.
-RACE = ./internal/courier ./internal/phones ./internal/server ./internal/sms/... ./internal/store
+RACE = ./internal/auth ./internal/console/... ./internal/copies ./internal/courier ./internal/phones ./internal/sentry ./internal/server ./internal/sms/... ./internal/store
 
 FUZZ  = 5000x
 KILLS = 50
@@ -37,7 +37,7 @@ vet:
 
 # With MAILLON_REAL a test whose component is missing fails.
 real:
-	MAILLON_REAL=1 go test -count=1 -timeout 10m ./...
+	MAILLON_REAL=1 go test -count=1 -timeout 20m ./...
 
 race:
 	go test -race -count=1 -timeout 15m $(RACE)
@@ -49,7 +49,7 @@ twilio:
 # The manifests are judged by the schemas that Kubernetes publishes, and the
 # static program runs where there is nothing else; in a module of its own.
 packaging:
-	cd packaging/kubernetes/kubetest && MAILLON_REAL=1 go test -count=1 -timeout 10m ./...
+	cd packaging/kubernetes/kubetest && MAILLON_REAL=1 go test -count=1 -timeout 20m ./...
 	promtool check rules packaging/prometheus/maillon.rules.yml
 	promtool test rules packaging/prometheus/maillon.rules.test.yml
 
