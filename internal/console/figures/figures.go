@@ -86,6 +86,9 @@ func (r room) show(v *frame.Visit) error {
 	}
 	s := &sheet{Length: length, Lengths: lengths()}
 	err := v.View(func(ctx context.Context, tx *store.Tx) (err error) {
+		if s.Now, err = r.reader().Now(ctx, tx); err != nil {
+			return err
+		}
 		last := report.DayOf(tx.Now(), r.server.Settings.Zone) - 1
 		return r.read(ctx, tx, v, s, report.Last(length, last))
 	})
@@ -130,9 +133,6 @@ func (r room) read(ctx context.Context, tx *store.Tx, v *frame.Visit, s *sheet, 
 		return err
 	}
 	if s.Report, err = reader.Read(ctx, tx, p); err != nil {
-		return err
-	}
-	if s.Now, err = reader.Now(ctx, tx); err != nil {
 		return err
 	}
 	decided, err := r.server.Desk.Charter(ctx, tx)
