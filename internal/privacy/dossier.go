@@ -128,6 +128,15 @@ func Label(id member.ID) string { return fmt.Sprintf("M%04d", int64(id)) }
 type Registrar struct {
 	Set    *setting.Settings
 	Teller *teller.Teller // masks what is secret
+	Most   int            // lines of each list; 0: all, within reason
+}
+
+// most is how many lines each list has at most.
+func (r Registrar) most() int {
+	if r.Most == 0 {
+		return maxEntries
+	}
+	return min(r.Most, maxEntries)
 }
 
 // gathering is one dossier at work.
@@ -190,7 +199,7 @@ func (g *gathering) entries(ctx context.Context, a ledger.Account) error {
 			return err
 		}
 		for _, x := range moves {
-			if len(g.d.Entries) == maxEntries {
+			if len(g.d.Entries) == g.most() {
 				g.d.Cut = true
 				return nil
 			}
@@ -245,7 +254,7 @@ func (g *gathering) memo(ctx context.Context, id ledger.TransactionID) (string, 
 
 func (g *gathering) orders(ctx context.Context) error {
 	before := g.tx.Now().Add(time.Microsecond)
-	for len(g.d.Orders) < maxEntries {
+	for len(g.d.Orders) < g.most() {
 		some, err := g.tx.OrdersOf(ctx, g.m.ID, before, perRead)
 		if err != nil {
 			return err
@@ -275,11 +284,11 @@ func (g *gathering) order(o *order.Order) Order {
 }
 
 func (g *gathering) messages(ctx context.Context) error {
-	letters, err := g.tx.Thread(ctx, g.m, maxLetters)
+	letters, err := g.tx.Thread(ctx, g.m, min(maxLetters, g.most()))
 	if err != nil {
 		return err
 	}
-	g.d.Cut = g.d.Cut || len(letters) == maxLetters
+	g.d.Cut = g.d.Cut || len(letters) == min(maxLetters, g.most())
 	if err := g.Teller.Veil(ctx, g.tx, g.m, letters); err != nil {
 		return err
 	}
@@ -291,7 +300,7 @@ func (g *gathering) messages(ctx context.Context) error {
 
 func (g *gathering) acts(ctx context.Context) error {
 	w := store.ActsWhere{Subject: treasury.By(g.m)}
-	for len(g.d.Acts)+len(g.d.Looks) < maxEntries {
+	for len(g.d.Acts)+len(g.d.Looks) < g.most() {
 		some, err := g.tx.Acts(ctx, w, perRead)
 		if err != nil {
 			return err

@@ -12,15 +12,19 @@ import (
 	"maillon/internal/treasury"
 )
 
-// dossier gathers all that is known of a member. That it was is written down.
-func (r room) dossier(v *frame.Visit) (d *privacy.Dossier, err error) {
+// maxPrinted bounds the lines of each list on the page; the file has them all.
+const maxPrinted = 300
+
+// dossier gathers what is known of a member, at most so many lines of each list.
+// That it was is written down.
+func (r room) dossier(v *frame.Visit, most int) (d *privacy.Dossier, err error) {
 	err = v.Update(func(ctx context.Context, tx *store.Tx) error {
 		m, err := r.member(ctx, tx, v)
 		if err != nil {
 			return err
 		}
 		tx.Act(v.By(), "member.export", treasury.By(m), "")
-		d, err = privacy.Registrar{Set: r.server.Settings, Teller: r.server.Teller}.Dossier(ctx, tx, m)
+		d, err = privacy.Registrar{Set: r.server.Settings, Teller: r.server.Teller, Most: most}.Dossier(ctx, tx, m)
 		return err
 	})
 	return d, err
@@ -28,7 +32,7 @@ func (r room) dossier(v *frame.Visit) (d *privacy.Dossier, err error) {
 
 // data shows what is known of a member, to be printed for her.
 func (r room) data(v *frame.Visit) error {
-	d, err := r.dossier(v)
+	d, err := r.dossier(v, maxPrinted)
 	if err != nil {
 		return err
 	}
@@ -42,7 +46,7 @@ func (r room) data(v *frame.Visit) error {
 
 // dataFile gives the same for a program.
 func (r room) dataFile(v *frame.Visit) error {
-	d, err := r.dossier(v)
+	d, err := r.dossier(v, 0)
 	if err != nil {
 		return err
 	}
