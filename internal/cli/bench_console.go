@@ -32,8 +32,9 @@ type benchConsoleCommand struct {
 
 // Bounds of looking at pages.
 const (
-	consoleReaders = 2  // who look at once
-	consoleLooks   = 30 // at each page
+	consoleReaders = 2              // who look at once
+	consoleLooks   = 30             // at each page
+	usualSince     = 12 * time.Hour // which the page of putting balances back proposes
 	minMembers     = 10
 	maxMembers     = 1_000_000
 	p95            = "p95_ms"
@@ -83,8 +84,8 @@ func (c *benchConsoleCommand) look(ctx context.Context, io *Streams, dir string,
 		return err
 	}
 	guide := &tour.Guide{Frame: pages, Token: "inside"}
-	yesterday := time.Now().AddDate(0, 0, -1).Format("2006-01-02T15:04")
-	stops, err := guide.Walk(ctx, "/", "/restore/preview?scope=all&since="+yesterday)
+	since := time.Now().In(s.Settings.Zone).Add(-usualSince).Format("2006-01-02T15:04")
+	stops, err := guide.Walk(ctx, "/", "/restore/preview?scope=all&since="+since)
 	if err != nil {
 		return err
 	}

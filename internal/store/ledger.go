@@ -338,8 +338,8 @@ func (tx *Tx) HoldsOn(ctx context.Context, id ledger.AccountID, limit int) ([]le
 	return all, err
 }
 
-// Doubted returns which transactions, from one on, have something set aside
-// because of them.
+// Doubted returns which payments, from one on, have something set aside because
+// of them.
 func (tx *Tx) Doubted(ctx context.Context, from ledger.TransactionID) (map[ledger.TransactionID]bool, error) {
 	all := map[ledger.TransactionID]bool{}
 	err := tx.each(ctx, func(scan func(...any) error) error {
@@ -347,7 +347,20 @@ func (tx *Tx) Doubted(ctx context.Context, from ledger.TransactionID) (map[ledge
 		err := scan(&id)
 		all[id] = true
 		return err
-	}, `SELECT DISTINCT txn FROM hold WHERE remaining > 0 AND txn >= $1`, int64(from))
+	}, `SELECT DISTINCT h.txn FROM hold h JOIN txn t ON t.id = h.txn WHERE h.remaining > 0 AND h.txn >= $1 AND t.kind = 'payment'`, int64(from))
+	return all, err
+}
+
+// CreditsFrom returns at most limit credits that undo nothing, from a transaction
+// on and before another, the oldest first, without their postings.
+func (tx *Tx) CreditsFrom(ctx context.Context, from, before ledger.TransactionID, limit int) ([]ledger.Transaction, error) {
+	var all []ledger.Transaction
+	err := tx.each(ctx, func(scan func(...any) error) error {
+		t, err := scanTransaction(scan)
+		all = append(all, t)
+		return err
+	}, `SELECT `+txnColumns+` FROM txn t WHERE t.id >= $1 AND t.id < $2 AND t.kind = 'credit' AND t.reverses = 0 ORDER BY t.id LIMIT $3 + 0`,
+		int64(from), int64(before), limit)
 	return all, err
 }
 

@@ -115,41 +115,44 @@ func (t *Treasury) Suspects(ctx context.Context, tx *store.Tx, since time.Time) 
 	if err != nil {
 		return nil, err
 	}
+	next, err := tx.FirstSince(ctx, tx.Now().Add(time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	if next-first > maxCorrected {
+		return nil, ErrTooMuch
+	}
+	credits, err := tx.CreditsFrom(ctx, first, next, maxSuspects)
+	if err != nil {
+		return nil, err
+	}
 	var all, night []Suspect
-	err = t.since(ctx, tx, since, func(x ledger.Transaction) error {
-		if x.Reverses != 0 || len(all)+len(night) >= maxSuspects {
-			return nil
-		}
-		if x.Kind == ledger.Payment {
-			if doubted[x.ID] { // its payer said that it is a fraud
-				all = append(all, Suspect{x.ID, "fraud"})
-			}
-			return nil
-		}
-		if x.Kind != ledger.Credit {
-			return nil
-		}
+	for id := range doubted { // its payer said that it is a fraud
+		all = append(all, Suspect{id, "fraud"})
+	}
+	for _, x := range credits {
 		o, err := tx.OrderOf(ctx, x.ID)
 		if errors.Is(err, store.ErrNotFound) {
-			return nil
+			continue
 		}
 		if err != nil {
-			return err
-		}
-		if ended[member.ID(o.Owner)] {
-			all = append(all, Suspect{x.ID, "credit"})
-			return nil
+			return nil, err
 		}
 		late, err := t.Desk.AtNight(ctx, tx, o, x.At)
-		if late {
+		switch {
+		case err != nil:
+			return nil, err
+		case ended[member.ID(o.Owner)]:
+			all = append(all, Suspect{x.ID, "credit"})
+		case late:
 			night = append(night, Suspect{x.ID, "held"})
 		}
-		return err
-	})
+	}
+	slices.SortFunc(all, func(a, b Suspect) int { return cmp.Compare(a.ID, b.ID) })
 	if len(all) == 0 {
 		all = night
 	}
-	return all, err
+	return all, nil
 }
 
 // endedSessions returns the administrators whose sessions were ended by another
