@@ -38,7 +38,19 @@ func (f Folder) Keep(ctx context.Context, m store.Manifest) error {
 			return err
 		}
 	}
-	return os.Rename(partial, to)
+	if err := os.Rename(partial, to); err != nil {
+		return err
+	}
+	return errors.Join(sync(to), sync(f.Path))
+}
+
+// sync makes the disk remember which files a folder has.
+func sync(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // copyFile copies a file whole, by another name until it is on the disk.

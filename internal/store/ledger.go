@@ -338,16 +338,16 @@ func (tx *Tx) HoldsOn(ctx context.Context, id ledger.AccountID, limit int) ([]le
 	return all, err
 }
 
-// Doubted returns which payments, from one on, have something set aside because
-// of them.
-func (tx *Tx) Doubted(ctx context.Context, from ledger.TransactionID) (map[ledger.TransactionID]bool, error) {
-	all := map[ledger.TransactionID]bool{}
-	err := tx.each(ctx, func(scan func(...any) error) error {
+// Doubted returns at most limit payments, from one on, because of which something
+// is set aside, the oldest first.
+func (tx *Tx) Doubted(ctx context.Context, from ledger.TransactionID, limit int) (all []ledger.TransactionID, err error) {
+	err = tx.each(ctx, func(scan func(...any) error) error {
 		var id ledger.TransactionID
 		err := scan(&id)
-		all[id] = true
+		all = append(all, id)
 		return err
-	}, `SELECT DISTINCT h.txn FROM hold h JOIN txn t ON t.id = h.txn WHERE h.remaining > 0 AND h.txn >= $1 AND t.kind = 'payment'`, int64(from))
+	}, `SELECT DISTINCT h.txn FROM hold h JOIN txn t ON t.id = h.txn WHERE h.remaining > 0 AND h.txn >= $1 AND t.kind = 'payment'
+		ORDER BY h.txn LIMIT $2 + 0`, int64(from), limit)
 	return all, err
 }
 

@@ -111,23 +111,23 @@ func (t *Treasury) Suspects(ctx context.Context, tx *store.Tx, since time.Time) 
 	if err != nil {
 		return nil, err
 	}
-	doubted, err := tx.Doubted(ctx, first)
+	doubted, err := tx.Doubted(ctx, first, maxSuspects)
 	if err != nil {
 		return nil, err
 	}
-	next, err := tx.FirstSince(ctx, tx.Now().Add(time.Hour))
+	end, err := next(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
-	if next-first > maxCorrected {
+	if end-first > maxCorrected {
 		return nil, ErrTooMuch
 	}
-	credits, err := tx.CreditsFrom(ctx, first, next, maxSuspects)
+	credits, err := tx.CreditsFrom(ctx, first, end, maxSuspects)
 	if err != nil {
 		return nil, err
 	}
 	var all, night []Suspect
-	for id := range doubted { // its payer said that it is a fraud
+	for _, id := range doubted { // its payer said that it is a fraud
 		all = append(all, Suspect{id, "fraud"})
 	}
 	for _, x := range credits {

@@ -9,7 +9,7 @@ import (
 	"maillon/internal/console/frame"
 )
 
-// MaxForm bounds what somebody who is not signed in can send.
+// maxForm bounds what somebody who is not signed in can send, in octets.
 const maxForm = 48 << 10
 
 // A signIn is what the pages of signing in know.
