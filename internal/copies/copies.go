@@ -54,7 +54,7 @@ type Plan struct {
 
 // Names under which the books keep how copies do.
 const (
-	ProvenAt = "copy_proven_at" // the last that was restored and compared
+	ProvenAt = "copy_proven_at" // the last that was restored and compared; followed by ":" and the name of a plan, the last of its depot
 	FailedAt = "copy_failed_at" // followed by ":" and the name of a plan; "" once it went well
 )
 
@@ -164,7 +164,7 @@ func (k *Keeper) head(ctx context.Context) (seq int64, err error) {
 func (k *Keeper) prove(ctx context.Context, p Plan, spool string) (noted int64, err error) {
 	var at time.Time
 	err = k.DB.View(ctx, func(tx *store.Tx) (err error) {
-		at, err = tx.Moment(ctx, ProvenAt)
+		at, err = tx.Moment(ctx, ProvenAt+":"+p.Name)
 		return err
 	})
 	if err != nil || time.Since(at) < proofAge {
@@ -185,7 +185,8 @@ func (k *Keeper) prove(ctx context.Context, p Plan, spool string) (noted int64, 
 	if n := len(report.Differences); n > 0 {
 		return 0, fmt.Errorf("prove the copy: %d accounts differ from the journal", n)
 	}
-	return k.note(ctx, ProvenAt, time.Now()), nil
+	now := time.Now()
+	return k.note(ctx, ProvenAt, now) + k.note(ctx, ProvenAt+":"+p.Name, now), nil
 }
 
 // note keeps a time in the books, and returns how many rows of the journal that

@@ -244,6 +244,26 @@ func TestCopiesAreMadeAndProven(t *testing.T) {
 	})
 }
 
+// Each depot is proven by itself: that one is sound says nothing of another.
+func TestEachDepotIsProven(t *testing.T) {
+	db := open(t)
+	credit(t, db, "first", 10)
+	k := &copies.Keeper{DB: db, Secret: store.Secret{1}, Spool: t.TempDir(), First: time.Millisecond}
+	for _, name := range []string{"disk", "other"} {
+		k.Plans = append(k.Plans, copies.Plan{Name: name, Depot: copies.Folder{Path: filepath.Join(t.TempDir(), name)}, Every: time.Hour, Keep: 2 * time.Hour})
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		k.Run(ctx, duty.New(db, false).Duty("copies", nil))
+		close(ended)
+	}()
+	defer func() { stop(); <-ended }()
+	for _, p := range k.Plans {
+		eventually(t, p.Name+" is proven", func() bool { return !moment(t, db, copies.ProvenAt+":"+p.Name).IsZero() })
+	}
+}
+
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for range 300 {
