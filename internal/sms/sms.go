@@ -28,6 +28,52 @@ type Incoming struct {
 	Text    string    // valid UTF-8; what could not be decoded is U+FFFD
 	Media   bool      // an MMS: its content is not read
 	SentAt  time.Time // service-centre time stamp; zero if the gateway has none
+	Proof   Proof     // how well From is proven
+	Charge  *Charge   // what the sender pays for this SMS to the operator, for a merchant; nil: the usual rate
+}
+
+// A Proof is how well a sender is proven.
+type Proof int
+
+// The proofs.
+const (
+	Forgeable Proof = iota // a SIM in a machine or a phone, and whatever says nothing: anybody can write any number
+	Network                // the operator bills the sender
+	Signed                 // an e-mail whose domain signed for its sender, RFC 6376
+)
+
+// A ChargeState is what an operator says of a charge.
+type ChargeState string
+
+// The states of a charge.
+const (
+	ChargePending    ChargeState = "pending"     // not billed yet: nothing may be given for it
+	ChargeConfirmed  ChargeState = "confirmed"   // billed
+	ChargeFailed     ChargeState = "failed"      // never billed
+	ChargeClawedBack ChargeState = "clawed_back" // billed, and taken back
+)
+
+// A Charge is what an operator bills the sender of a premium SMS.
+type Charge struct {
+	Currency string // ISO 4217, or a local unit's code
+	Gross    int64  // what the sender pays, in smallest units
+	Net      int64  // what we expect of it, in smallest units; 0: not known
+	Model    string // MO: billed for sending, MT: for our answer, DCB: by the operator's page
+	State    ChargeState
+}
+
+// A Bill is what an operator says later of a charge.
+type Bill struct {
+	Gateway string // by which the SMS came
+	Key     string // of that SMS, as Incoming has it
+	State   ChargeState
+	Net     int64 // what we get of it, if that is known by now
+}
+
+// A Biller takes bills. Bill returns nil when it is on disk, new or repeated
+// alike: only then may the gateway acknowledge it.
+type Biller interface {
+	Bill(ctx context.Context, b Bill) error
 }
 
 // An Outgoing message is one SMS to send.

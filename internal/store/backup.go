@@ -135,7 +135,7 @@ func (db *DB) fillCopy(ctx context.Context, m *Manifest, books, keys string) (er
 	defer func() { _ = tx.Rollback() }() // nothing is left of it once committed
 	for _, text := range []string{
 		strings.Replace(keyTable, "key", "keys.key", 1),
-		`INSERT INTO keys.key (id, sealed) SELECT id, sealed FROM main.key WHERE dies_at = 0`,
+		fmt.Sprintf(`INSERT INTO keys.key (id, sealed, dies_at) SELECT id, sealed, dies_at FROM main.key WHERE dies_at = 0 OR dies_at > %d`, lastStranger(m.Time)),
 		`INSERT INTO copy.sqlite_sequence (name, seq) SELECT name, seq FROM main.sqlite_sequence WHERE name = 'key'`,
 	} {
 		if _, err := tx.ExecContext(ctx, text); err != nil {
@@ -144,7 +144,7 @@ func (db *DB) fillCopy(ctx context.Context, m *Manifest, books, keys string) (er
 	}
 	for _, table := range []string{
 		"member", "nick", "nick_near", "account", "txn", "posting", "hold", "orders", "inbox", "outbox", "card", "block", "lookup",
-		"refused", "alert", "state", "audit", "proposal", "credential", "passkey", "journal",
+		"refused", "alert", "state", "audit", "proposal", "record", "credential", "passkey", "journal",
 	} {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO copy.`+table+` SELECT * FROM main.`+table); err != nil {
 			return fmt.Errorf("copy %s: %w", table, err)
@@ -223,17 +223,22 @@ func copyKeys(ctx context.Context, from *Tx, path string) (err error) {
 	err = from.stream(ctx, func(scan scan) error {
 		var id int64
 		var sealed []byte
-		if err := scan(&id, &sealed); err != nil {
+		var dies int64
+		if err := scan(&id, &sealed, &dies); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO key (id, sealed) VALUES (?, ?)`, id, sealed)
+		_, err := tx.ExecContext(ctx, `INSERT INTO key (id, sealed, dies_at) VALUES (?, ?, ?)`, id, sealed, dies)
 		return err
-	}, `SELECT id, sealed FROM key WHERE dies_at = 0 ORDER BY id`)
+	}, `SELECT id, sealed, dies_at FROM key WHERE dies_at = 0 OR dies_at > $1 ORDER BY id`, lastStranger(from.now))
 	if err != nil {
 		return err
 	}
 	return tx.Commit()
 }
+
+// lastStranger returns when the last key of strangers dies that there may be at a
+// time: what dies later is kept in copies.
+func lastStranger(now time.Time) int64 { return micros(now.Add(strangerKeyLife)) }
 
 // keyTable makes the table of the file of keys.
 const keyTable = `CREATE TABLE key (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL, dies_at INTEGER NOT NULL DEFAULT 0)`

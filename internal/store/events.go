@@ -22,6 +22,7 @@ type event struct {
 	Erase   *eraseEvent   `json:"erase,omitempty"`
 	Act     *actEvent     `json:"act,omitempty"`
 	Floor   *floorEvent   `json:"floor,omitempty"`
+	Record  *recordEvent  `json:"record,omitempty"`
 }
 
 // smsEvent: an SMS came. Its text is not here, only the hash of what was sealed.

@@ -54,6 +54,8 @@ func (e event) image(at int64) (image, bool) {
 		}}, true
 	case e.Refused != nil:
 		return image{table: "refused", keys: 1, columns: []column{{name: "hash", value: e.Refused.Hash}, {name: "at", value: at}}}, true
+	case e.Record != nil:
+		return e.Record.image(), true
 	case e.Act != nil && e.Act.ID > 0:
 		return e.Act.image(at), true
 	case e.State != nil:

@@ -258,8 +258,8 @@ func (tx *Tx) key(ctx context.Context, id int64) (sealKey, error) {
 func (tx *Tx) strangerKey(ctx context.Context) (sealKey, error) {
 	var id int64
 	var wrapped []byte
-	err := tx.row(ctx, `SELECT id, sealed FROM key WHERE dies_at > $1 ORDER BY id DESC LIMIT 1`,
-		micros(tx.now.Add(strangerKeyLife-strangerKeyUse))).Scan(&id, &wrapped)
+	err := tx.row(ctx, `SELECT id, sealed FROM key WHERE dies_at > $1 AND dies_at <= $2 ORDER BY id DESC LIMIT 1`,
+		micros(tx.now.Add(strangerKeyLife-strangerKeyUse)), micros(tx.now.Add(strangerKeyLife))).Scan(&id, &wrapped)
 	if err == nil {
 		return tx.db.keys.unwrap(id, wrapped)
 	}

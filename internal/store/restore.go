@@ -217,15 +217,16 @@ func (w *restorer) copyKeys(ctx context.Context, from *Tx) error {
 		return from.each(ctx, func(scan func(...any) error) error {
 			var id int64
 			var wrapped []byte
-			if err := scan(&id, &wrapped); err != nil || w.erased.has(id) {
+			var dies int64
+			if err := scan(&id, &wrapped, &dies); err != nil || w.erased.has(id) {
 				return err
 			}
 			if _, err := tx.db.keys.unwrap(id, wrapped); err != nil {
 				return err
 			}
-			_, err := tx.exec(ctx, `INSERT INTO key (id, sealed) VALUES ($1, $2)`, id, wrapped)
+			_, err := tx.exec(ctx, `INSERT INTO key (id, sealed, dies_at) VALUES ($1, $2, $3)`, id, wrapped, dies)
 			return err
-		}, `SELECT id, sealed FROM key WHERE dies_at = 0 ORDER BY id`)
+		}, `SELECT id, sealed, dies_at FROM key WHERE dies_at = 0 OR dies_at > $1 ORDER BY id`, lastStranger(from.now))
 	})
 }
 

@@ -545,6 +545,7 @@ func (v *verifier) checkStrays(ctx context.Context) error {
 		{"refused", "", []string{"hash"}},
 		{"state", "", []string{"name"}},
 		{"audit", "", []string{"id"}},
+		{"record", "WHERE loose = 0", []string{"id"}},
 		{"inbox", "", []string{"id"}},
 	} {
 		if err := v.checkStray(ctx, t.table, t.where, t.keys); err != nil {
