@@ -41,6 +41,7 @@ var house = []room{
 	{"internal/order", "ledger money sms", ""},
 	{"internal/guard", "", ""},
 	{"internal/correction", "ledger", ""},
+	{"internal/trade", "money", ""},
 	{"internal/card", "", ""},
 	{"internal/table", "", ""},
 	{"internal/chart", "", ""},
