@@ -31,6 +31,9 @@ var house = []room{
 	// 0: amounts
 	{"internal/money", "", ""},
 
+	// certificates, in files
+	{"internal/pki", "", "os"},
+
 	// 1: rules and nouns, without input or output
 	{"internal/sms", "", ""},
 	{"internal/ledger", "money", ""},
@@ -97,6 +100,7 @@ var house = []room{
 	{"internal/console/currency", "auth charter console/frame grammar ledger member money notice order server setting store treasury", ""},
 	{"internal/console/figures", "auth chart console/frame export ledger member money report server store treasury", ""},
 	{"internal/console", "console/audit console/currency console/door console/figures console/frame console/home console/people console/safety console/settings console/till console/watch server", ""},
+	{"internal/link", "pki store", ""},
 	{"internal/phones", "ledger member money sms", "net net/http"},
 
 	// 5: what plays with a whole server, and the command line
