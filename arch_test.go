@@ -18,7 +18,7 @@ import (
 // which of the standard library's that are not for everybody.
 type room struct {
 	name string // path within the module
-	ours string // may import of ours, beneath internal/
+	ours string // may import of ours, beneath internal/ if not at the top
 	std  string // may import of guarded
 }
 
@@ -28,6 +28,9 @@ type room struct {
 //
 // What differs from the first plan, and why, is in docs/adr/0001-rooms.md.
 var house = []room{
+	// what is not ours to change alone: the contract with other programs
+	{"api", "", ""},
+
 	// 0: amounts
 	{"internal/money", "", ""},
 
@@ -86,6 +89,7 @@ var house = []room{
 	// 4: edges
 	{"internal/metrics", "courier server sms store", "net/http"},
 	{"internal/rest", "auth ledger member money payment store", "net/http"},
+	{"internal/reference", "api", "net/http"},
 	{"internal/console/frame", "auth ledger member money notice payment setting store treasury", "net/http"},
 	{"internal/console/frame/frametest", "auth console/frame member money phrase server setting sms store treasury", "net/http testing"},
 	{"internal/console/tour", "console/frame", "net/http"},
@@ -222,8 +226,12 @@ func TestTheTableRunsDown(t *testing.T) {
 			continue
 		}
 		for _, used := range strings.Fields(r.ours) {
-			if _, at := roomOf("internal/" + used); at < 0 || at >= n {
-				t.Errorf("the table lets %s use internal/%s, which does not stand before it", r.name, used)
+			_, at := roomOf("internal/" + used)
+			if at < 0 {
+				_, at = roomOf(used)
+			}
+			if at < 0 || at >= n {
+				t.Errorf("the table lets %s use %s, which does not stand before it", r.name, used)
 			}
 		}
 	}

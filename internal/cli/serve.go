@@ -20,6 +20,7 @@ import (
 	"maillon/internal/copies"
 	"maillon/internal/money"
 	"maillon/internal/phones"
+	"maillon/internal/reference"
 	"maillon/internal/rest"
 	"maillon/internal/server"
 	"maillon/internal/sim"
@@ -271,8 +272,9 @@ type running struct {
 	drain    time.Duration
 	plans    []copies.Plan // of copies off the machine
 
-	console http.Handler // the pages of the administrators
-	first   auth.Token   // lets the first of them in; "" once there is one
+	console   http.Handler // the pages of the administrators
+	first     auth.Token   // lets the first of them in; "" once there is one
+	reference http.Handler // what programs can ask, for people
 
 	readiness readiness
 }
@@ -295,7 +297,10 @@ func (r *running) settle(ctx context.Context, config Config) (sim.Presence, erro
 	if err != nil {
 		return village, fmt.Errorf("invite the first administrator: %w", err)
 	}
-	r.console, err = console.New(r.server, r.server.Gate, nil)
+	if r.console, err = console.New(r.server, r.server.Gate, nil); err != nil {
+		return village, err
+	}
+	r.reference, err = reference.New()
 	return village, err
 }
 
@@ -445,6 +450,8 @@ func (r *running) routes() http.Handler {
 	mux.HandleFunc("GET /readyz", r.ready)
 	mux.HandleFunc("GET /healthz", r.health)
 	mux.Handle("/v1/", rest.New(r.server.DB, r.server.Desk))
+	mux.Handle(reference.Root, r.reference)
+	mux.Handle(reference.Root+"/", r.reference)
 	mux.HandleFunc("/gateway/{name}/{leaf}", func(w http.ResponseWriter, req *http.Request) {
 		h, ok := r.gateways.handlers[req.PathValue("name")]
 		if !ok {
