@@ -63,6 +63,8 @@ var house = []room{
 	{"internal/sms/kannel/kanneltest", "sms sms/kannel sms/smstest", "net net/http os syscall testing"},
 	{"internal/sms/twilio", "sms", "net/http"},
 	{"internal/sms/twilio/twiliogo", "", ""},
+	{"internal/sms/mail", "sms", "net"},
+	{"internal/sms/mail/mailtest", "sms/smstest", "net testing"},
 
 	// 2: the one room that speaks SQL
 	{"internal/store", "guard ledger member money order sms", "database/sql os"},

@@ -23,7 +23,7 @@ const (
 type Incoming struct {
 	Gateway string    // the configured name of the gateway
 	Key     string    // what the gateway knows this SMS by: the same for each repeated delivery of one SMS; it may hold number and text, so keep only a keyed hash
-	From    string    // the sender as the gateway wrote it; letters and short codes are not numbers
+	From    string    // the sender as the gateway wrote it; letters and short codes are not numbers; the e-mail address of what is Signed
 	To      string    // the line on which it came, as the gateway wrote it; may be empty
 	Text    string    // valid UTF-8; what could not be decoded is U+FFFD
 	Media   bool      // an MMS: its content is not read
@@ -80,6 +80,7 @@ type Biller interface {
 type Outgoing struct {
 	ID       string // ours, letters and digits: comes back in a Report
 	To       Number
+	Address  Address // where it goes instead of To, if it is not zero: only a Postal gateway can
 	Text     string
 	Priority Priority
 	Validity time.Duration // after it the network should drop the message; more than 0
