@@ -48,6 +48,7 @@ var house = []room{
 	{"internal/guard", "", ""},
 	{"internal/correction", "ledger", ""},
 	{"internal/trade", "money", ""},
+	{"internal/trade/object", "trade", ""},
 	{"internal/card", "", ""},
 	{"internal/table", "", ""},
 	{"internal/chart", "", ""},
