@@ -63,6 +63,7 @@ var house = []room{
 	{"internal/sms/kannel", "sms", "net/http"},
 	{"internal/sms/kannel/kanneltest", "sms sms/kannel sms/smstest", "net net/http os syscall testing"},
 	{"internal/sms/twilio", "sms", "net/http"},
+	{"internal/sms/premium", "sms", "net/http"},
 	{"internal/sms/twilio/twiliogo", "", ""},
 	{"internal/sms/mail", "sms", "net"},
 	{"internal/sms/mail/mailtest", "sms/smstest", "net testing"},

@@ -180,6 +180,22 @@ func (c *Courier) Receive(ctx context.Context, m sms.Incoming) error {
 	return nil
 }
 
+// Bill implements sms.Biller: it passes what operators bill to the conversation
+// if that takes bills, and says sms.ErrLater if not, or if it cannot commit. Like
+// Receive it is not cancelled with ctx.
+func (c *Courier) Bill(ctx context.Context, b sms.Bill) error {
+	biller, ok := c.conversation.(sms.Biller)
+	if !ok {
+		return sms.ErrLater
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiveTimeout)
+	defer cancel()
+	if err := biller.Bill(ctx, b); err != nil {
+		return fmt.Errorf("bill from %s: %w: %w", b.Gateway, sms.ErrLater, err)
+	}
+	return nil
+}
+
 // Run runs the gateways and carries messages until ctx ends. It then takes
 // nothing more from the outbox, lets what is being sent end, for a while, and
 // stops the gateways.

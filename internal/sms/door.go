@@ -82,3 +82,18 @@ func (d *Door) Report(ctx context.Context, r Report) error {
 	defer leave()
 	return in.Report(ctx, r)
 }
+
+// Bill passes b to the inbox behind the door; one that takes no bills is
+// answered ErrLater, like a shut door.
+func (d *Door) Bill(ctx context.Context, b Bill) error {
+	in, leave, err := d.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	biller, ok := in.(Biller)
+	if !ok {
+		return ErrLater
+	}
+	return biller.Bill(ctx, b)
+}

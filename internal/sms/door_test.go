@@ -97,3 +97,33 @@ func TestOneMissIsNoReasonToWakeAnybody(t *testing.T) {
 		want(false, 4*time.Minute, "not running")
 	})
 }
+
+// billed is an inbox that takes bills too.
+type billed struct {
+	slow
+	bills []sms.Bill
+}
+
+func (b *billed) Bill(_ context.Context, bill sms.Bill) error {
+	b.bills = append(b.bills, bill)
+	return nil
+}
+
+func TestADoorPassesBillsToWhoeverTakesThem(t *testing.T) {
+	var door sms.Door
+	bill := sms.Bill{Gateway: "g", Key: "7", State: sms.ChargeConfirmed}
+	if err := door.Bill(t.Context(), bill); !errors.Is(err, sms.ErrLater) {
+		t.Errorf("Bill at a shut door = %v, want ErrLater", err)
+	}
+	door.Open(new(slow))
+	if err := door.Bill(t.Context(), bill); !errors.Is(err, sms.ErrLater) {
+		t.Errorf("Bill to an inbox that takes none = %v, want ErrLater", err)
+	}
+	door.Shut()
+	in := new(billed)
+	door.Open(in)
+	defer door.Shut()
+	if err := door.Bill(t.Context(), bill); err != nil || len(in.bills) != 1 || in.bills[0] != bill {
+		t.Errorf("Bill = %v, and %v came", err, in.bills)
+	}
+}
