@@ -83,9 +83,10 @@ var house = []room{
 	{"internal/auth", "guard member store", ""},
 	{"internal/treasury", "auth card charter correction grammar guard ledger member money notice order payment setting sheet sms store", ""},
 	{"internal/teller", "charter courier grammar guard ledger member money notice order payment setting sms store treasury", ""},
+	{"internal/merchant", "ledger member money notice setting sms store trade", ""},
 	{"internal/privacy", "ledger member money order setting store teller treasury", ""},
 	{"internal/sentry", "guard ledger member notice payment setting store", ""},
-	{"internal/server", "auth courier duty grammar member notice payment phrase report sentry setting sms store teller treasury", ""},
+	{"internal/server", "auth courier duty grammar member merchant notice payment phrase report sentry setting sms store teller treasury", ""},
 
 	// what looks at pages, in tests
 	{"internal/browsertest", "", "os testing"},

@@ -26,7 +26,7 @@ var frenchCSV = csvStyle{
 	header: []string{"date", "heure", "operation", "reference", "genre", "compte", "nom", "contrepartie", "montant", "unite", "motif"},
 	kinds: map[ledger.Kind]string{
 		ledger.Opening: "ouverture", ledger.Payment: "paiement", ledger.Credit: "crédit", ledger.Return: "retour",
-		ledger.Correction: "correction", ledger.Closing: "fermeture", ledger.Demurrage: "fonte", ledger.Share: "pot",
+		ledger.Correction: "correction", ledger.Closing: "fermeture", ledger.Demurrage: "fonte", ledger.Share: "pot", ledger.Trade: "commerce",
 	},
 }
 

@@ -61,6 +61,16 @@ type Parser struct {
 	units  map[string]string // symbol or name to symbol
 }
 
+// Knows reports whether a word means something here, or is no word: nobody else
+// may give it another meaning.
+func (p *Parser) Knows(word string) bool {
+	word = Fold(word)
+	_, verb := p.verbs[word]
+	_, key := p.keys[word]
+	_, unit := p.units[word]
+	return word == "" || verb || key || unit || p.small[word] || p.self[word]
+}
+
 // New returns a Parser for v, or an error that names the first word that
 // would mean two things.
 func New(v Vocabulary) (*Parser, error) {

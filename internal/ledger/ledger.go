@@ -63,6 +63,7 @@ const (
 	Closing    Kind = "closing"    // what was left on a closed account, to the pot
 	Demurrage  Kind = "demurrage"  // what melted, to a pot
 	Share      Kind = "share"      // into a pot or out of it, by an administrator
+	Trade      Kind = "trade"      // of merchants: advances, deposits, what operators bill
 )
 
 // An Account holds one currency.

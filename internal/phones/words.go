@@ -111,7 +111,7 @@ func french() words {
 			"": "sans compte", member.New: "nouveau", member.Active: "membre", member.Staff: "administration", member.Closed: "compte fermé",
 		},
 		Kind: map[ledger.Kind]string{
-			ledger.Opening: "ouverture", ledger.Payment: "paiement", ledger.Credit: "crédit", ledger.Return: "retour", ledger.Correction: "correction", ledger.Closing: "clôture", ledger.Demurrage: "fonte", ledger.Share: "pot",
+			ledger.Opening: "ouverture", ledger.Payment: "paiement", ledger.Credit: "crédit", ledger.Return: "retour", ledger.Correction: "correction", ledger.Closing: "clôture", ledger.Demurrage: "fonte", ledger.Share: "pot", ledger.Trade: "commerce",
 		},
 		House: map[string]string{"emission": "émission", "pertes": "pertes", "pot": "pot commun"},
 
@@ -149,7 +149,7 @@ func english() words {
 			"": "no account", member.New: "new", member.Active: "member", member.Staff: "administration", member.Closed: "account closed",
 		},
 		Kind: map[ledger.Kind]string{
-			ledger.Opening: "opening", ledger.Payment: "payment", ledger.Credit: "credit", ledger.Return: "return", ledger.Correction: "correction", ledger.Closing: "closing", ledger.Demurrage: "demurrage", ledger.Share: "pot",
+			ledger.Opening: "opening", ledger.Payment: "payment", ledger.Credit: "credit", ledger.Return: "return", ledger.Correction: "correction", ledger.Closing: "closing", ledger.Demurrage: "demurrage", ledger.Share: "pot", ledger.Trade: "trade",
 		},
 		House: map[string]string{"emission": "issued", "pertes": "losses", "pot": "common pot"},
 

@@ -51,6 +51,8 @@ func DefaultLimits() Limits {
 			"txt": "12345678", "cell": "B3", "word": "tulipe", "d": "28/03", "d2": "28/03", "d3": "28/03", "t": "14:02",
 			"n": account, "n2": account, "n3": account, "rule": "VEL1", "pct": "99,99",
 			"u2": "h", "unit2": "heure",
+			"shop": strings.Repeat("m", 20), "order": strings.Repeat("m", 20), "kw": "SOUKSOUKSOUK", "line": "+33639980012",
+			"sum": "99999,99 MAD", "bcode": "SVRD-PV5K",
 		},
 		House: map[string]Fields{"fr": house("au local", "sam 10-12h"), "en": house("at the workshop", "Sat 10-12")},
 	}

@@ -7,6 +7,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"maillon/internal/duty"
 	"maillon/internal/grammar"
 	"maillon/internal/member"
+	"maillon/internal/merchant"
 	"maillon/internal/notice"
 	"maillon/internal/payment"
 	"maillon/internal/phrase"
@@ -57,16 +59,17 @@ type Config struct {
 // A Server is one association at work. All its parts may be used while it is
 // open; Run makes time pass and messages move.
 type Server struct {
-	DB       *store.DB
-	Settings *setting.Settings
-	Book     *phrase.Book
-	Desk     *payment.Desk
-	Treasury *treasury.Treasury
-	Gate     *auth.Gate
-	Teller   *teller.Teller
-	Courier  *courier.Courier // nil without lines
-	Past     *sentry.Past     // what rules would have caught
-	Counter  *report.Counter
+	DB        *store.DB
+	Settings  *setting.Settings
+	Book      *phrase.Book
+	Desk      *payment.Desk
+	Treasury  *treasury.Treasury
+	Gate      *auth.Gate
+	Teller    *teller.Teller
+	Courier   *courier.Courier // nil without lines
+	Past      *sentry.Past     // what rules would have caught
+	Counter   *report.Counter
+	Merchants *merchant.Service
 
 	chosen chosen // by people, on the page of settings
 
@@ -112,13 +115,15 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.Treasury.Kinds[treasury.ChangeRole] = s.Treasury.Appoint
 	s.Treasury.Kinds[treasury.AnnounceKind] = s.Treasury.SendAnnouncement
 	s.Gate = auth.NewGate(db, s.findStaff)
-	options := teller.Options{Always: c.Always, Backup: map[string]string{}, ModemDown: s.modemDown}
+	s.Merchants = &merchant.Service{DB: db, Voice: voice, Set: &set, Reserved: parser.Knows, Alert: s.alert}
+	options := teller.Options{Always: c.Always, Merchants: s.Merchants, Backup: map[string]string{}, ModemDown: s.modemDown}
 	for _, l := range c.Lines {
 		if l.Backup != "" {
 			options.Backup[l.Name] = l.Backup
 		}
 		if n, err := sms.ParseNumber(l.Number, set.Region()); err == nil {
 			options.Own = append(options.Own, n)
+			s.Merchants.Line = cmp.Or(s.Merchants.Line, n.National())
 		}
 	}
 	s.Teller = teller.New(db, s.Desk, s.Treasury, parser, options)
@@ -137,6 +142,12 @@ func speak(book *phrase.Book, set *setting.Settings) (*grammar.Parser, *notice.V
 	}
 	voice := notice.New(book, set)
 	return parser, voice, Lint(voice)
+}
+
+// alert tells administrators of something that no program can put right.
+func (s *Server) alert(ctx context.Context, tx *store.Tx, rule string) error {
+	what := notice.Phrase{Key: "alerte.regle", Fields: notice.Fields{"rule": rule}}
+	return s.Desk.Voice.Alert(ctx, tx, rule, what, nil)
 }
 
 // findStaff is how people who sign in are found.
@@ -181,7 +192,12 @@ func (s *Server) Run(ctx context.Context) error {
 
 // runTimers does what time asks while no other server does.
 func (s *Server) runTimers(ctx context.Context) (err error) {
-	s.timers.While(ctx, func(ctx context.Context) { err = errors.Join(err, s.Teller.Run(ctx)) })
+	s.timers.While(ctx, func(ctx context.Context) {
+		var all sync.WaitGroup
+		all.Go(func() { s.Merchants.Run(ctx) })
+		err = errors.Join(err, s.Teller.Run(ctx))
+		all.Wait()
+	})
 	return err
 }
 

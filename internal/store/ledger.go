@@ -140,6 +140,13 @@ func (tx *Tx) SystemAccount(ctx context.Context, name string, c money.Currency) 
 	})
 }
 
+// NamedAccount returns an account that belongs to no member, and opens it if there
+// is none yet; a View, which opens none, finds an empty one without ID then. One
+// that is unbounded has no floor.
+func (tx *Tx) NamedAccount(ctx context.Context, name string, c money.Currency, unbounded bool) (ledger.Account, error) {
+	return tx.account(ctx, accountEvent{Name: name, Currency: c.Code, Decimals: c.Decimals, Unbounded: unbounded})
+}
+
 func (tx *Tx) account(ctx context.Context, e accountEvent) (ledger.Account, error) {
 	a, err := scanAccount(tx.peek(ctx, `SELECT `+accountColumns+` FROM account WHERE member = $1 AND name = $2 AND currency = $3`,
 		e.Member, e.Name, e.Currency).Scan)

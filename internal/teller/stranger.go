@@ -55,10 +55,27 @@ func (t *Teller) stranger(ctx context.Context, tx *store.Tx, h hearing) error {
 	case h.missed == nil && h.command.Verb == grammar.Lost && h.command.Who != "":
 		return t.strangerLost(ctx, tx, to, h.command)
 	}
+	if heard, err := t.strangerBuys(ctx, tx, h); heard || err != nil {
+		return err
+	}
 	if ok, err := t.mayAnswer(ctx, tx, n); err != nil || !ok {
 		return err
 	}
 	return t.voice.Stranger(ctx, tx, to, "nonmembre", nil)
+}
+
+// strangerBuys lets merchants hear a stranger, as long as any may be answered today.
+func (t *Teller) strangerBuys(ctx context.Context, tx *store.Tx, h hearing) (bool, error) {
+	n, err := tx.Counted(ctx, "strangers", t.set.Midnight(tx.Now()))
+	if err != nil || n >= t.set.StrangerAll {
+		return false, err
+	}
+	heard, err := t.forMerchants(ctx, tx, h, nil)
+	if err != nil || !heard {
+		return false, err
+	}
+	_, err = t.mayAnswerAny(ctx, tx)
+	return true, err
 }
 
 // mayAnswer counts an answer to a stranger, and reports whether it is within

@@ -14,6 +14,7 @@ import (
 	"math"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"maillon/internal/courier"
@@ -34,6 +35,13 @@ type Options struct {
 	Always    map[string]bool   // the gateways whose senders may be forged: every payment asks for its code
 	Backup    map[string]string // of each line, the one that takes over when it is down
 	ModemDown func() bool       // whether the worst line is down; nil: never
+	Merchants Listener          // hears what begins with a word of theirs; nil: there are none
+}
+
+// A Listener is asked about an SMS whose first word is none of ours. It reports
+// false, having done nothing, if it is not for it either.
+type Listener interface {
+	Hear(ctx context.Context, tx *store.Tx, m sms.Incoming, from sms.Number, who *member.Member) (bool, error)
 }
 
 // A Teller answers for one association.
@@ -162,10 +170,25 @@ func (t *Teller) receive(ctx context.Context, tx *store.Tx, h hearing) error {
 	if err != nil || !first || h.number.IsZero() {
 		return err
 	}
+	if h.Charge != nil { // it is paid for: no limit holds it up
+		if heard, err := t.forMerchants(ctx, tx, h, from); heard || err != nil {
+			return err
+		}
+	}
 	if from == nil {
 		return t.stranger(ctx, tx, h)
 	}
 	return t.heard(ctx, tx, h, from)
+}
+
+// forMerchants lets merchants hear an SMS that begins with none of our words, and
+// reports whether it was for one of them.
+func (t *Teller) forMerchants(ctx context.Context, tx *store.Tx, h hearing, from *member.Member) (bool, error) {
+	words := strings.Fields(h.Text)
+	if t.options.Merchants == nil || len(words) == 0 || t.parser.Knows(words[0]) {
+		return false, nil
+	}
+	return t.options.Merchants.Hear(ctx, tx, h.Incoming, h.number, from)
 }
 
 // heard answers somebody whom we know.
@@ -207,6 +230,9 @@ func (t *Teller) heard(ctx context.Context, tx *store.Tx, h hearing, from *membe
 		if err := tx.SeeMember(ctx, from); err != nil {
 			return err
 		}
+	}
+	if heard, err := t.forMerchants(ctx, tx, h, from); heard || err != nil {
+		return err
 	}
 	return k.apologise(ctx, k.do(ctx))
 }

@@ -187,3 +187,39 @@ func (a *Authorization) Change(do func()) (withheld int64) {
 	do()
 	return a.withheld() - before
 }
+
+// Forfeit ends it with an order that was not honoured, and takes from its deposit
+// what is lost.
+func (a *Authorization) Forfeit(lost int64) {
+	a.Open--
+	a.Deposit -= lost
+	a.State = Forfeited
+	switch {
+	case a.Deposit == 0 && lost > 0:
+		a.Deposited = Lost
+	case a.Deposited == Disputed:
+		a.Deposited = Held
+	}
+	a.settle()
+}
+
+// Reinstate puts it back to where it was before an order that the client has
+// honoured after all: deposit and advance are hers, and the slot too. after says
+// that the money had been forfeited.
+func (a *Authorization) Reinstate(p *Policy, deposit, advance int64, after bool, now time.Time) {
+	if !after {
+		a.Open--
+	}
+	a.Used--
+	a.Deposit += deposit
+	a.Advance += advance
+	if a.Deposit > 0 && p.Kind != Advance {
+		a.Deposited = Held
+	}
+	if a.State == Forfeited || a.State == Exhausted {
+		a.State = Active
+	}
+	if !a.Pass(now) {
+		a.settle()
+	}
+}
