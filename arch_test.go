@@ -109,7 +109,7 @@ var house = []room{
 	{"internal/console/currency", "auth charter console/frame grammar ledger member money notice order server setting store treasury", ""},
 	{"internal/console/figures", "auth chart console/frame export ledger member money report server store treasury", ""},
 	{"internal/console", "console/audit console/currency console/door console/figures console/frame console/home console/people console/safety console/settings console/till console/watch server", ""},
-	{"internal/link", "pki store", ""},
+	{"internal/link", "pki sms sms/premium store", "net/http"},
 	{"internal/phones", "ledger member money sms", "net net/http"},
 
 	// 5: what plays with a whole server, and the command line

@@ -112,6 +112,7 @@ type Options struct {
 	Alert func(context.Context, Alert) // called outside any transaction, by many at once; nil: the log must do
 
 	Roster *duty.Roster // who does what among several servers; nil: there is no other server
+	Biller sms.Biller   // takes what operators bill; nil: nobody does
 }
 
 // A Courier carries messages. It is the sms.Inbox of all its gateways.
@@ -180,17 +181,16 @@ func (c *Courier) Receive(ctx context.Context, m sms.Incoming) error {
 	return nil
 }
 
-// Bill implements sms.Biller: it passes what operators bill to the conversation
-// if that takes bills, and says sms.ErrLater if not, or if it cannot commit. Like
-// Receive it is not cancelled with ctx.
+// Bill implements sms.Biller: it passes on what operators bill, and says
+// sms.ErrLater if nobody takes that, or cannot commit. Like Receive it is not
+// cancelled with ctx.
 func (c *Courier) Bill(ctx context.Context, b sms.Bill) error {
-	biller, ok := c.conversation.(sms.Biller)
-	if !ok {
+	if c.options.Biller == nil {
 		return sms.ErrLater
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiveTimeout)
 	defer cancel()
-	if err := biller.Bill(ctx, b); err != nil {
+	if err := c.options.Biller.Bill(ctx, b); err != nil {
 		return fmt.Errorf("bill from %s: %w: %w", b.Gateway, sms.ErrLater, err)
 	}
 	return nil

@@ -17,12 +17,10 @@ import (
 // answer to the sender:
 //
 //	get-url = "https://HOST:PORT/gw/v1/kannel?from=%p&to=%P&text=%b&id=%I&smsc=%i&time=%T&coding=%c"
-type Kannel struct {
-	Charge *sms.Charge // what an SMS to the line costs; nil: the usual rate
-}
+type Kannel struct{}
 
 // Read implements Adapter.
-func (k Kannel) Read(r *http.Request, _ []byte) (Call, error) {
+func (Kannel) Read(r *http.Request, _ []byte) (Call, error) {
 	q := r.URL.Query()
 	text := q.Get("text")
 	switch q.Get("coding") {
@@ -47,10 +45,6 @@ func (k Kannel) Read(r *http.Request, _ []byte) (Call, error) {
 	}
 	if !name(m.Key) {
 		return Call{}, ErrForm
-	}
-	if k.Charge != nil {
-		c := *k.Charge
-		m.Charge = &c
 	}
 	return Call{Message: m, Body: true}, nil
 }
