@@ -21,13 +21,14 @@ CRASHES = 300
 FAILOVERS = 3
 BANKS = 48
 
-.PHONY: test components vet lint real race twilio packaging fuzz attacks kills disk failover bank bench
+.PHONY: test components vet lint real race twilio packaging vendure fuzz attacks kills disk failover bank bench
 
-test: components vet real race twilio packaging fuzz attacks kills disk failover bank lint
+test: components vet real race twilio packaging vendure fuzz attacks kills disk failover bank lint
 
 components:
 	.ci/components
 	cd internal/console/testdata/axe && npm ci --ignore-scripts --no-audit --no-fund
+	cd connectors/vendure && npm ci --ignore-scripts --no-audit --no-fund
 
 vet:
 	test -z "$$(gofmt -l . | tee /dev/stderr)"
@@ -52,6 +53,10 @@ packaging:
 	cd packaging/kubernetes/kubetest && MAILLON_REAL=1 go test -count=1 -timeout 20m ./...
 	promtool check rules packaging/prometheus/maillon.rules.yml
 	promtool test rules packaging/prometheus/maillon.rules.test.yml
+
+# The connector of a shop, in the real Vendure.
+vendure:
+	cd connectors/vendure && timeout 10m npm test
 
 # Every fuzz target there is, each for a moment: a number of inputs, for a run
 # that ends by the clock now and then fails with "context deadline exceeded",

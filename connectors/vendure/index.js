@@ -1,0 +1,5 @@
+'use strict';
+
+const { MaillonPlugin } = require('./lib/plugin');
+
+module.exports = { MaillonPlugin };
