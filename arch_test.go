@@ -52,6 +52,7 @@ var house = []room{
 	{"internal/card", "", ""},
 	{"internal/table", "", ""},
 	{"internal/chart", "", ""},
+	{"internal/poster", "", ""},
 	{"internal/phrase", "money sms", ""},
 	{"internal/grammar", "money sms", ""},
 	{"internal/story", "money setting sms", "os testing"},
