@@ -89,7 +89,10 @@ function cashHandler(shop) {
                 if (left > 0) throw new NotNow(words(ctx).advanceFirst(sum(ctx, left, own.currencyCode)));
                 return { amount, state: 'Authorized', transactionId: claim.id, metadata: {} };
             };
-            const inOutage = () => ({ amount, state: 'Authorized', metadata: { outage: true } });
+            const inOutage = async () => {
+                await shop.note(ctx, order, words(ctx).passedInOutage);
+                return { amount, state: 'Authorized', metadata: { outage: true } };
+            };
             return shop.taking(ctx, order, amount, cash, inOutage);
         },
         async settlePayment(ctx, order, payment) {
@@ -109,7 +112,7 @@ class Desk {
             const own = await this.order(ctx, order);
             return await make(await this.gate.take(ctx, own), own);
         } catch (error) {
-            if (error instanceof Outage && inOutage && this.gate.open()) return inOutage();
+            if (error instanceof Outage && inOutage && this.gate.open()) return await inOutage();
             const why = error instanceof NotNow ? error.message : error instanceof Outage ? words(ctx).outage : undefined;
             if (why === undefined) throw error;
             return { amount, state: 'Declined', errorMessage: why, metadata: {} };

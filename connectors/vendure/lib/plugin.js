@@ -3,11 +3,11 @@
 const { setTimeout: wait } = require('node:timers/promises');
 const {
     EventBus, HistoryService, JobQueueService, LanguageCode, Logger, Order, OrderPlacedEvent, OrderService,
-    OrderStateTransitionEvent, PluginCommonModule, RequestContextService, TransactionalConnection, VendurePlugin,
+    OrderStateTransitionEvent, Payment, PluginCommonModule, RequestContextService, TransactionalConnection, VendurePlugin,
     isGraphQlErrorResult,
 } = require('@vendure/core');
 const { HistoryEntryType } = require('@vendure/common/lib/generated-types');
-const { Gate } = require('./gate');
+const { Gate, NotNow } = require('./gate');
 const { Problem } = require('./api');
 const { Desk, checker, advanceHandler, cashHandler } = require('./payments');
 const { words } = require('./words');
@@ -20,6 +20,9 @@ const CONFIRM_EVERY = 20_000; // ms
 const CONFIRM_TRIES = 90;
 
 const CLAIM = /^clm_[1-9][0-9]*$/;
+
+/** States of payments that count. */
+const LIVE = ['Authorized', 'Settled'];
 
 const label = (en, fr) => [{ languageCode: LanguageCode.en, value: en }, { languageCode: LanguageCode.fr, value: fr }];
 
@@ -79,25 +82,33 @@ class Shop extends Desk {
     async work({ data }) {
         const ctx = await this.contexts.create({ apiType: 'admin' });
         const order = await this.order(ctx, { id: data.order });
-        const id = claimOf(order);
-        const outage = order.payments.some(payment => payment.metadata?.outage === true);
-        if (!id && !outage) return; // paid in another way
-        if (data.what === 'placed') {
-            await this.placed(ctx, order, id);
-        } else if (id && !order.payments.some(payment => payment.state === 'Authorized')) {
-            await this.say(id, 'honour'); // delivered, and the advance was all of it
+        const payments = order.payments.filter(payment => LIVE.includes(payment.state) && ours(payment));
+        if (payments.length === 0) return; // paid in another way, or cancelled since
+        const waits = payments.some(payment => payment.state === 'Authorized');
+        const id = claimOf(payments);
+        if (data.what === 'delivered') {
+            if (id && !waits) await this.say(id, 'honour'); // the advance was all of it
+            return;
         }
-    }
-
-    async placed(ctx, order, id) {
-        if (id) {
-            const refused = await this.say(id, 'confirm');
-            if (refused) await this.note(ctx, order, words(ctx).confirmedTooLate(refused.state ?? refused.code));
-        } else {
-            await this.note(ctx, order, words(ctx).passedInOutage);
-        }
+        const refused = id && await this.say(id, 'confirm');
+        if (!id ? waits : refused?.state === 'released') await this.cover(ctx, order, payments);
+        else if (refused) await this.note(ctx, order, words(ctx).uncovered(words(ctx).state(refused.state)));
         // The code opened what it had to open.
         if (order.customFields.codCode) await this.orders.updateCustomFields(ctx, order.id, { codCode: null });
+    }
+
+    /** Lets an order through that is placed already: in an outage, or its reservation lapsed in one. */
+    async cover(ctx, order, payments) {
+        let claim;
+        try {
+            claim = await this.gate.take(ctx, order);
+        } catch (error) {
+            if (error instanceof NotNow) return this.note(ctx, order, words(ctx).uncovered(error.message));
+            throw await this.afterAWhile(error);
+        }
+        for (const { id } of payments) await this.connection.getRepository(ctx, Payment).update(id, { transactionId: claim.id });
+        await this.say(claim.id, 'confirm');
+        return this.note(ctx, order, words(ctx).covered);
     }
 
     /** Says it, and returns the Problem if it is refused for good. An outage is thrown, after a while, so that it is tried again. */
@@ -109,9 +120,14 @@ class Shop extends Desk {
                 Logger.warn(`${error.message}: ${act} of ${id}`, LOG);
                 return error;
             }
-            await wait(this.confirmEvery, undefined, { ref: false });
-            throw error;
+            throw await this.afterAWhile(error);
         }
+    }
+
+    /** What makes the queue try again, not at once. */
+    async afterAWhile(error) {
+        await wait(this.confirmEvery, undefined, { ref: false });
+        return error;
     }
 
     /** An order that is cancelled has its outcome first; if maillon cannot be told, it is not cancelled. */
@@ -134,10 +150,9 @@ function ours(payment) {
     return CLAIM.test(payment.transactionId ?? '') || payment.metadata?.outage === true;
 }
 
-/** The claim that the order stands on. */
-function claimOf(order) {
-    const live = order.payments.filter(payment => payment.state === 'Authorized' || payment.state === 'Settled');
-    return live.map(payment => payment.transactionId).findLast(id => CLAIM.test(id ?? ''));
+/** The claim that the payments stand on. */
+function claimOf(payments) {
+    return payments.map(payment => payment.transactionId).findLast(id => CLAIM.test(id ?? ''));
 }
 
 /** Orders that are paid on delivery travel before they are paid. */

@@ -38,7 +38,8 @@ const WORDS = {
         state: state => `Pour maillon, cette commande est déjà « ${state} » ; rien n'a changé ici.`,
         evidenceNeeded: 'Une commande non honorée demande une raison et au moins une preuve : remplissez ces champs de la commande, puis réessayez.',
         settledApart: state => `Payée au livreur, mais pour maillon elle est « ${state} » : elle n'y compte pas.`,
-        confirmedTooLate: state => `maillon n'a pas pu confirmer cette commande (${state}) : elle n'est couverte par aucun dépôt ni aucune avance.`,
+        covered: 'maillon est revenu : cette commande est autorisée maintenant.',
+        uncovered: why => `Aucun dépôt ni aucune avance ne couvre cette commande. ${why}`,
         passedInOutage: 'Acceptée sans autorisation : maillon ne répondait pas, et le réglage on_outage est « open ».',
     },
     en: {
@@ -76,7 +77,8 @@ const WORDS = {
         state: state => `For maillon this order is "${state}" already; nothing has changed here.`,
         evidenceNeeded: 'An order that was not honoured needs a reason and at least one piece of evidence: fill in these fields of the order, then try again.',
         settledApart: state => `Paid to the courier, but for maillon it is "${state}": it does not count there.`,
-        confirmedTooLate: state => `maillon could not confirm this order (${state}): no deposit and no advance stands behind it.`,
+        covered: 'maillon is back: this order is let through now.',
+        uncovered: why => `No deposit and no advance stands behind this order. ${why}`,
         passedInOutage: 'Let through without authorisation: maillon did not answer, and on_outage is "open".',
     },
 };

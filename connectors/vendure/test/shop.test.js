@@ -33,6 +33,11 @@ function policy(change) {
     shop.forget();
 }
 
+/** Waits until administrators read this about the order. */
+function noted(cart, what) {
+    return until(`a note ${what}`, async () => (await shop.orderByCode(cart.code)).history.items.some(item => what.test(item.data.note)));
+}
+
 /** An order that was placed, with its claim. */
 async function placed(options) {
     const cart = await shop.cart(options);
@@ -127,7 +132,7 @@ test('closed: an outage between the check and the claim declines the payment', a
     assert.match(answer.paymentErrorMessage, /nothing was taken/);
 });
 
-test('open: the order goes through while the service is away, and the administrator reads why', async () => {
+test('open: the order goes through while the service is away, and is covered when it is back', async () => {
     policy({ on_outage: 'open' });
     const cart = await shop.cart();
     await cart.enter(CODE);
@@ -135,11 +140,25 @@ test('open: the order goes through while the service is away, and the administra
     fake.fault = () => true;
     assert.equal((await cart.methods())['cod-advance'].isEligible, false);
     assert.equal((await cart.pay('cod-cash')).state, 'PaymentAuthorized');
-    const order = await until('the administrator is told', async () => {
-        const found = await shop.orderByCode(cart.code);
-        return found.history.items.some(item => /Let through without authorisation/.test(item.data.note)) && found;
-    });
-    assert.equal((await shop.settle(shop.payment(order, 'cod-cash'))).state, 'Settled');
+    await noted(cart, /Let through without authorisation/);
+    fake.fault = undefined;
+    await noted(cart, /maillon is back/);
+    assert.equal(fake.claims[0].status, 'open');
+    assert.equal((await shop.settle(shop.payment(await shop.orderByCode(cart.code), 'cod-cash'))).state, 'Settled');
+    assert.equal(fake.claims[0].status, 'honoured');
+});
+
+test('open: who went through without being authorized is found out, and the money can still be taken', async () => {
+    policy({ on_outage: 'open' });
+    const cart = await shop.cart();
+    await cart.enter('WRNG-C0DE');
+    await cart.methods();
+    fake.fault = () => true;
+    assert.equal((await cart.pay('cod-cash')).state, 'PaymentAuthorized');
+    fake.fault = undefined;
+    await noted(cart, /No deposit and no advance stands behind this order\. No such code/);
+    assert.equal((await shop.settle(shop.payment(await shop.orderByCode(cart.code), 'cod-cash'))).state, 'Settled');
+    assert.equal(fake.claims.length, 0);
 });
 
 test('open: too many requests are no outage', async () => {
@@ -168,6 +187,21 @@ test('the order is confirmed when the service is back', async () => {
     assert.equal((await cart.pay('cod-cash')).state, 'PaymentAuthorized');
     assert.equal(fake.claims[0].status, 'reserved');
     await until('the claim is open', () => fake.claims[0].status === 'open');
+});
+
+test('a reservation that lapsed before it could be confirmed is taken anew', async () => {
+    const cart = await shop.cart();
+    await cart.enter(CODE);
+    let refused = 0;
+    fake.fault = ({ path }, response) => {
+        if (!path.endsWith('/confirm') || refused++ >= 2) return false;
+        fake.claims[0].status = 'released'; // half an hour passes
+        return response.writeHead(503).end('{}');
+    };
+    assert.equal((await cart.pay('cod-cash')).state, 'PaymentAuthorized');
+    await noted(cart, /maillon is back/);
+    assert.deepEqual(fake.claims.map(claim => claim.status), ['released', 'open']);
+    assert.equal(shop.payment(await shop.orderByCode(cart.code), 'cod-cash').transactionId, 'clm_2');
 });
 
 test('a reservation that lapsed is taken anew under another name', async () => {
