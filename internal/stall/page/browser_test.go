@@ -1,0 +1,370 @@
+package page_test
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	devtools "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"maillon/internal/browsertest"
+	"maillon/internal/stall/page"
+)
+
+// patience is how long the browser may take for all of one test.
+const patience = 2 * time.Minute
+
+// axe judges a page; npm brings it, see the Makefile.
+const axe = "../../console/testdata/axe/node_modules/axe-core/axe.min.js"
+
+// judge names each violation of WCAG 2.2 AA and of axe's own good practice, with
+// the elements that show it.
+const judge = `axe.run(document, {resultTypes: ["violations"]}).then(r => r.violations.map(
+	v => v.id + ": " + v.help + " " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160) + " " + (n.any[0]?.message ?? "")).join(" | ")).join("\n"))`
+
+// A server is one that can be away for a time.
+type server struct {
+	t       *testing.T
+	handler http.Handler
+	at      string
+	web     *http.Server
+}
+
+func serve(t *testing.T, h http.Handler) *server {
+	s := &server{t: t, handler: h, at: "localhost:0"}
+	s.start()
+	t.Cleanup(func() { s.stop() })
+	return s
+}
+
+func (s *server) start() {
+	s.t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", s.at)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.at = "localhost:" + port
+	s.web = &http.Server{Handler: s.handler, ReadHeaderTimeout: time.Second}
+	go s.web.Serve(l)
+}
+
+func (s *server) stop() { _ = s.web.Close() }
+
+// A seller holds the telephone of a stall.
+type seller struct {
+	*browsertest.Browser
+	t *testing.T
+}
+
+func open(t *testing.T, url string) *seller {
+	b := &seller{browsertest.Open(t, url, patience), t}
+	b.Do(browsertest.Screen(390, 844, "light"))
+	b.before(`Object.defineProperty(navigator, "languages", {value: ["fr-FR", "en"]})`)
+	return b
+}
+
+// before runs a script before those of the page.
+func (s *seller) before(script string) {
+	s.t.Helper()
+	s.Do(browsertest.Call(devtools.AddScriptToEvaluateOnNewDocument, devtools.AddScriptToEvaluateOnNewDocumentParams{Source: script}))
+}
+
+func (s *seller) tap(css string) { s.t.Helper(); s.Do(chromedp.Click(chromedp.CSS(css))) }
+
+// see waits for a screen of the page.
+func (s *seller) see(view string) {
+	s.t.Helper()
+	s.Until(`document.body.dataset.view === "` + view + `"`)
+}
+
+// shows waits for a text on the screen.
+func (s *seller) shows(text string) {
+	s.t.Helper()
+	s.Until("document.body.innerText.replaceAll('\\u00a0', ' ').replaceAll('\\u202f', ' ').includes(`" + text + "`)")
+}
+
+// press enters digits on the keypad.
+func (s *seller) press(digits string) {
+	s.t.Helper()
+	for _, d := range digits {
+		key := "#key-" + string(d)
+		if d == ',' {
+			key = "#point"
+		}
+		s.tap(key)
+	}
+}
+
+// join installs the page by its link.
+func (s *seller) join() {
+	s.t.Helper()
+	s.Do(chromedp.Navigate(s.URL + page.Root + "#" + token))
+	s.see("join")
+	s.Until(`location.hash === ""`)
+	s.Do(chromedp.SendKeys(chromedp.CSS("#pin"), "2468"), chromedp.SendKeys(chromedp.CSS("#pin2"), "2468"+kb.Enter))
+	s.see("sell")
+	s.Until(`navigator.serviceWorker.controller`)
+}
+
+// said waits for a verdict, and goes on.
+func (s *seller) said(verdict, why string) {
+	s.t.Helper()
+	s.see("verdict")
+	s.shows(verdict)
+	s.shows(why)
+	s.Until(`document.activeElement.id === "said"`)
+	s.tap("#next")
+	s.see("sell")
+}
+
+func count(s *stall, want, back int64) func() bool {
+	return func() bool {
+		sold, given := s.sold()
+		return sold == want && given == back
+	}
+}
+
+func (s *seller) eventually(what string, holds func() bool) {
+	s.t.Helper()
+	for range 200 {
+		if holds() {
+			return
+		}
+		s.Do(chromedp.Sleep(50 * time.Millisecond))
+	}
+	s.t.Fatalf("waited in vain: %s", what)
+}
+
+// A seller on a market: the telephone is enrolled once, then the server is gone,
+// and the page is opened again. A good code is PAID, once; another price is not;
+// and so it stays after another reload. When the server is back it learns of it
+// all, and takes the stall away.
+func TestAStallSellsWithoutNetwork(t *testing.T) {
+	s := newStall()
+	web := serve(t, handler(t, s))
+	b := open(t, "http://"+web.at)
+	b.join()
+	b.Clean()
+
+	web.stop()
+	b.Do(chromedp.Reload())
+	b.see("sell")
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.title = "opened without network"`))
+
+	b.tap("#favourites button:nth-of-type(1)")
+	b.shows("Pot de miel · 5,00 MAIL")
+	good := code("47", "MAIL:5.00")
+	b.press(good)
+	b.said("PAYÉ", "Vente 47 ")
+
+	b.tap("#favourites button:nth-of-type(1)")
+	b.press(good)
+	b.said("REFUSÉ", "Ce code a déjà servi")
+
+	b.tap("#favourites button:nth-of-type(2)")
+	b.press("7,5")
+	b.tap("#ok")
+	b.shows("Légumes, au poids · 7,50 MAIL")
+	b.press(code("48", "MAIL:5.00"))
+	b.said("REFUSÉ", "pas bon pour 7,50 MAIL")
+
+	b.Do(chromedp.Reload())
+	b.see("sell")
+	b.tap("#favourites button:nth-of-type(1)")
+	b.press(good)
+	b.said("REFUSÉ", "Ce code a déjà servi")
+	b.press("12")
+	b.tap("#ok")
+	b.press(code("49", "MAIL:12.00"))
+	b.said("PAYÉ", "Vente 49 ")
+	if sold, _ := s.sold(); sold != 0 {
+		t.Errorf("the server was away and knows of %d", sold)
+	}
+	b.Faults() // that the server does not answer
+
+	web.start()
+	b.tap("#to-day")
+	b.see("sales")
+	b.shows("Total : 17,00 MAIL")
+	b.tap("#sync")
+	b.eventually("both sales are known", count(s, 1700, 0))
+	b.shows("tout est envoyé")
+	b.shows("Écart d’horloge")
+	b.Do(chromedp.SendKeys(chromedp.CSS("#find"), good[:4]))
+	b.Until(`document.querySelectorAll("#rows tr").length === 1`)
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#rows button").click()`)) // wherever it is by then
+	b.tap("#ask-yes")
+	b.shows("Total : 12,00 MAIL")
+	b.shows("Ventes : 1, rendues : 1")
+	b.eventually("what was given back is known", count(s, 1700, 500))
+	b.Clean()
+
+	s.revoke()
+	b.tap("#sync")
+	b.see("gone")
+	b.Do(chromedp.Reload())
+	b.see("gone")
+	keeps := `new Promise(yes => { indexedDB.open("stall").onsuccess = e => {
+		const tx = e.target.result.transaction(["till", "sales"]);
+		const [a, b] = [tx.objectStore("till").get("till"), tx.objectStore("sales").count()];
+		tx.oncomplete = () => yes(a.result !== undefined || b.result > 0);
+	}})`
+	if browsertest.Run(b.Browser, chromedp.Evaluate[bool](keeps, chromedp.EvalAwaitPromise)) {
+		t.Error("a stall that was taken away keeps its key or its sales")
+	}
+	b.Clean()
+}
+
+// No script reads the key, not even this page's.
+func TestTheKeyCannotBeRead(t *testing.T) {
+	b := open(t, "http://"+serve(t, handler(t, newStall())).at)
+	b.join()
+	read := `new Promise(yes => { indexedDB.open("stall").onsuccess = e => {
+		e.target.result.transaction("till").objectStore("till").get("till").onsuccess = async e => {
+			const {mac} = e.target.result.key;
+			yes(mac.extractable + " " + await crypto.subtle.exportKey("raw", mac).catch(e => e.name));
+		};
+	}})`
+	if got := browsertest.Run(b.Browser, chromedp.Evaluate[string](read, chromedp.EvalAwaitPromise)); got != "false InvalidAccessError" {
+		t.Errorf("the key: %s", got)
+	}
+	b.Clean()
+}
+
+// The page is locked by its PIN, and whoever guesses has to wait.
+func TestAStallIsLocked(t *testing.T) {
+	b := open(t, "http://"+serve(t, handler(t, newStall())).at)
+	b.join()
+	b.tap("#to-lock")
+	b.see("locked")
+	b.Do(chromedp.Reload())
+	b.see("locked")
+	b.Do(chromedp.SendKeys(chromedp.CSS("#unlock"), "1111"+kb.Enter))
+	b.shows("Ce n’est pas le bon code.")
+	b.Do(chromedp.SendKeys(chromedp.CSS("#unlock"), "2468"+kb.Enter))
+	b.see("sell")
+	b.tap("#to-lock")
+	for range 5 {
+		b.Until(`document.querySelector("#unlock").value === ""`)
+		b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#unlock-problem").textContent = ""`),
+			chromedp.SendKeys(chromedp.CSS("#unlock"), "1111"+kb.Enter))
+		b.shows("Ce n’est pas le bon code.")
+	}
+	b.Do(chromedp.SendKeys(chromedp.CSS("#unlock"), "2468"+kb.Enter))
+	b.shows("Trop d’essais.")
+	b.see("locked")
+	b.Clean()
+}
+
+// A telephone whose clock is wrong checks nothing, and says what to do.
+func TestAWrongClockIsRefused(t *testing.T) {
+	s := newStall()
+	b := open(t, "http://"+serve(t, handler(t, s)).at)
+	b.join()
+	s.mu.Lock()
+	s.skew = -5 * time.Minute
+	s.mu.Unlock()
+	b.tap("#to-day")
+	b.tap("#sync")
+	b.shows("avance de 5 min")
+	b.tap("#to-sell")
+	b.shows("Aucun code ne peut être vérifié")
+	b.press("5")
+	b.tap("#ok")
+	b.press(code("47", "MAIL:5.00"))
+	b.said("REFUSÉ", "avance de 5 min")
+	b.Clean()
+}
+
+// Every screen is for everybody: what axe-core looks for, nothing wider than the
+// telephone, in three languages, in the light and in the dark. With
+// MAILLON_SHOTS the pictures are written to that folder.
+func TestEveryScreenIsForEverybody(t *testing.T) {
+	s := newStall()
+	b := open(t, "http://"+serve(t, handler(t, s)).at)
+	script, err := os.ReadFile(axe)
+	if err != nil {
+		t.Fatalf("%v: make components brings it", err)
+	}
+	folder := os.Getenv("MAILLON_SHOTS")
+	look := func(name string) {
+		t.Helper()
+		for _, scheme := range []string{"light", "dark"} {
+			b.Do(browsertest.Screen(390, 844, scheme), chromedp.Evaluate[chromedp.Void](string(script)+"; undefined"))
+			if found := browsertest.Run(b.Browser, chromedp.Evaluate[string](judge, chromedp.EvalAwaitPromise)); found != "" {
+				t.Errorf("%s, %s:\n%s", name, scheme, found)
+			}
+			outside := `[...document.querySelectorAll("body *")].filter(e => (r => r.width && (r.left < 0 || r.right > innerWidth))(e.getBoundingClientRect())).map(e => e.outerHTML.slice(0, 80)).join(" | ")`
+			if found := browsertest.Run(b.Browser, chromedp.Evaluate[string](outside)); found != "" {
+				t.Errorf("%s is wider than a telephone: %s", name, found)
+			}
+			if folder != "" {
+				b.Save(folder, name+"-"+scheme, chromedp.CaptureScreenshot())
+			}
+		}
+	}
+	b.Do(chromedp.Navigate(b.URL + page.Root))
+	b.see("join")
+	look("join")
+	b.Do(chromedp.SendKeys(chromedp.CSS("#link"), "nothing"+kb.Enter))
+	b.shows("Ce n’est pas un lien d’étal")
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#link").value = ""`),
+		chromedp.SendKeys(chromedp.CSS("#link"), b.URL+page.Root+"#"+token), chromedp.SendKeys(chromedp.CSS("#pin"), "2468"), chromedp.SendKeys(chromedp.CSS("#pin2"), "2469"+kb.Enter))
+	b.shows("Les deux codes ne sont pas les mêmes")
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#pin2").value = ""`), chromedp.SendKeys(chromedp.CSS("#pin2"), "2468"+kb.Enter))
+	b.see("sell")
+	look("sell")
+	b.tap("#favourites button:nth-of-type(1)")
+	b.press("4712")
+	look("code")
+	b.press(code("47", "MAIL:5.00")[:4]) // wrong, all in all
+	b.see("verdict")
+	look("refused")
+	b.tap("#again")
+	b.press(code("47", "MAIL:5.00"))
+	b.see("verdict")
+	look("paid")
+	b.tap("#next")
+	b.tap("#to-day")
+	b.see("sales")
+	look("day")
+	for _, language := range []string{"en", "ar"} {
+		b.Do(chromedp.Evaluate[chromedp.Void](`(l => { l.value = "` + language + `"; l.dispatchEvent(new Event("change")) })(document.querySelector("#language"))`))
+		b.Until(`document.documentElement.lang === "` + language + `"`)
+		look("day-" + language)
+		b.tap("#to-sell")
+		look("sell-" + language)
+		b.tap("#favourites button:nth-of-type(1)")
+		b.press(code("47", "MAIL:5.00"))
+		b.see("verdict")
+		look("refused-" + language)
+		b.tap("#next")
+		b.tap("#to-day")
+	}
+	b.tap("section:not([hidden]) .remove")
+	look("remove")
+	b.tap("#ask-no")
+	b.Until(`!document.querySelector("dialog").open`)
+	b.tap("#to-lock")
+	b.see("locked")
+	look("locked")
+	b.Clean()
+}
+
+// An address without HTTPS is told so, instead of losing what is sold.
+func TestAnAddressWithoutHTTPSIsRefused(t *testing.T) {
+	b := open(t, "http://"+serve(t, handler(t, newStall())).at)
+	b.before(`Object.defineProperty(window, "isSecureContext", {value: false})`)
+	b.Do(chromedp.Navigate(b.URL + page.Root + "#" + token))
+	b.see("no")
+	b.shows("https://")
+	b.Clean()
+}

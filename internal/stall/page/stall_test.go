@@ -1,0 +1,113 @@
+package page_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"maillon/internal/stall/page"
+)
+
+// A stall is one in memory, quick and real: links good once, devices, sales.
+type stall struct {
+	mu      sync.Mutex
+	links   map[string]page.Enrolment
+	revoked map[string]bool // by bearer
+	sales   map[string]page.Sale
+	skew    time.Duration // of the server's clock
+}
+
+const token = "k3J9-example-of-a-link"
+
+var key = []byte("thirty-two octets of a real key!")
+
+func newStall() *stall {
+	five := int64(500)
+	return &stall{
+		links: map[string]page.Enrolment{token: {
+			Device: "otp_7", Stall: "Miel & pain", Algorithm: "numbered", Key: key, Currency: "MAIL", Decimals: 2,
+			Templates: []page.Template{{ID: "7KQ2", Description: "Pot de miel", Amount: &five}, {ID: "3FHX", Description: "Légumes, au poids"}},
+		}},
+		revoked: map[string]bool{}, sales: map[string]page.Sale{},
+	}
+}
+
+// Enrol implements page.Stall.
+func (s *stall) Enrol(_ context.Context, token string) (*page.Enrolment, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.links[token]
+	if !ok {
+		return nil, page.ErrLink
+	}
+	delete(s.links, token)
+	e.Bearer, e.Time = rand.Text(), s.now().UnixMilli()
+	s.revoked[e.Bearer] = false
+	return &e, nil
+}
+
+// Sync implements page.Stall.
+func (s *stall) Sync(_ context.Context, bearer string, sales []page.Sale) (*page.Answer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	revoked, ok := s.revoked[bearer]
+	if !ok {
+		return nil, page.ErrDevice
+	}
+	for _, sale := range sales {
+		s.sales[fmt.Sprint(sale.Step, ":", sale.Number)] = sale
+	}
+	five := int64(500)
+	return &page.Answer{
+		Time: s.now().UnixMilli(), Revoked: revoked,
+		Templates: []page.Template{{ID: "7KQ2", Description: "Pot de miel", Amount: &five}, {ID: "3FHX", Description: "Légumes, au poids"}, {ID: "9WTN", Description: "Pain", Amount: &five}},
+	}, nil
+}
+
+func (s *stall) now() time.Time { return time.Now().Add(s.skew) }
+
+func (s *stall) revoke() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for bearer := range s.revoked {
+		s.revoked[bearer] = true
+	}
+}
+
+func (s *stall) sold() (amounts, back int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sale := range s.sales {
+		amounts += sale.Amount
+		if sale.GivenBack != nil {
+			back += sale.Amount
+		}
+	}
+	return amounts, back
+}
+
+// code is what a buyer's telephone shows for a payment of now.
+func code(number, amount string) string {
+	mac := hmac.New(sha256.New, key)
+	_ = binary.Write(mac, binary.BigEndian, time.Now().Unix()/30)
+	mac.Write([]byte(number + amount))
+	sum := mac.Sum(nil)
+	at := sum[len(sum)-1] & 15
+	return fmt.Sprintf("%s%06d", number, binary.BigEndian.Uint32(sum[at:])&0x7fffffff%1_000_000)
+}
+
+func handler(t *testing.T, s page.Stall) http.Handler {
+	t.Helper()
+	h, err := page.New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
