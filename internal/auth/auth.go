@@ -40,11 +40,13 @@ const (
 	MaxName   = 64 // letters of a key's name
 )
 
-// prefix begins every key, so that who finds one knows what it opens.
-const prefix = "maillon_"
+// kindHouse begins the keys of the association's own programs. Every key begins
+// with its kind, so that who finds one knows what it opens.
+const kindHouse = "maillon"
 
 var (
-	// ErrUnknown means that there is no such key, or that it was revoked.
+	// ErrUnknown means that there is no such key, that it was revoked or has
+	// expired.
 	ErrUnknown = errors.New("no such key")
 	// ErrName means that a name is empty, too long, or of more than one line.
 	ErrName = errors.New("not a name for a key")
@@ -55,13 +57,13 @@ var (
 // A Scope is something that a key may do.
 type Scope string
 
-// The scopes.
+// The scopes of the association's own keys; merchants' are in merchant.go.
 const (
 	Read     Scope = "read"     // accounts, balances, transfers
 	Transfer Scope = "transfer" // move money between any two accounts
 )
 
-// Scopes returns every scope.
+// Scopes returns every scope of the association's own keys.
 func Scopes() []Scope { return []Scope{Read, Transfer} }
 
 // A Token is a key as whoever uses it has it. It shows itself in no log.
@@ -72,34 +74,50 @@ func (Token) LogValue() slog.Value { return slog.StringValue("token") }
 
 // id returns which key a token claims to be, false if it is none at all.
 func (t Token) id() (string, bool) {
-	rest, ok := strings.CutPrefix(string(t), prefix)
-	if !ok || len(rest) != hex.EncodedLen(idLen)+1+base64.RawURLEncoding.EncodedLen(secretLen) {
-		return "", false
+	for _, kind := range kinds() {
+		rest, ok := strings.CutPrefix(string(t), kind+"_")
+		if !ok {
+			continue
+		}
+		id, secret, ok := strings.Cut(rest, "_")
+		return id, ok && len(id) == hex.EncodedLen(idLen) && len(secret) == base64.RawURLEncoding.EncodedLen(secretLen)
 	}
-	id, _, ok := strings.Cut(rest, "_")
-	return id, ok && len(id) == hex.EncodedLen(idLen)
+	return "", false
 }
 
 func (t Token) hash() [sha256.Size]byte { return sha256.Sum256([]byte(t)) }
 
 // A Key is a program that may ask something.
 type Key struct {
-	ID     string
-	Name   string
-	Scopes []Scope
+	ID       string
+	Name     string
+	Scopes   []Scope
+	Merchant int64 // whose it is; 0: the association's
+	Test     bool  // of the merchant's twin for tests
+	Public   bool  // anybody can read it in a page
+
+	expires time.Time
 }
 
-// May reports whether the key has a scope.
-func (k *Key) May(s Scope) bool { return slices.Contains(k.Scopes, s) }
+// May reports whether the key has a scope, or one that includes it.
+func (k *Key) May(s Scope) bool {
+	return slices.ContainsFunc(k.Scopes, func(has Scope) bool { return has == s || has.includes(s) })
+}
 
-// Issue makes a key and returns it with its token, which nobody can read again.
+// Issue makes a key of the association and returns it with its token, which
+// nobody can read again.
 func Issue(ctx context.Context, tx *store.Tx, by, name string, scopes []Scope) (Key, Token, error) {
-	k := Key{Name: strings.TrimSpace(name), Scopes: slices.Compact(slices.Sorted(slices.Values(scopes)))}
+	return issue(ctx, tx, by, kindHouse, Key{Name: name, Scopes: scopes}, Scopes())
+}
+
+// issue makes a key of a kind, which may have the scopes of some.
+func issue(ctx context.Context, tx *store.Tx, by, kind string, k Key, all []Scope) (Key, Token, error) {
+	k.Name, k.Scopes = strings.TrimSpace(k.Name), slices.Compact(slices.Sorted(slices.Values(k.Scopes)))
 	if k.Name == "" || len([]rune(k.Name)) > MaxName || strings.ContainsFunc(k.Name, func(r rune) bool { return r < ' ' }) {
 		return k, "", ErrName
 	}
 	for _, s := range k.Scopes {
-		if !slices.Contains(Scopes(), s) {
+		if !slices.Contains(all, s) {
 			return k, "", fmt.Errorf("%q: %w", s, ErrScope)
 		}
 	}
@@ -109,9 +127,10 @@ func Issue(ctx context.Context, tx *store.Tx, by, name string, scopes []Scope) (
 	var drawn [idLen + secretLen]byte
 	_, _ = rand.Read(drawn[:]) // it never fails
 	k.ID = hex.EncodeToString(drawn[:idLen])
-	t := Token(prefix + k.ID + "_" + base64.RawURLEncoding.EncodeToString(drawn[idLen:]))
+	t := Token(kind + "_" + k.ID + "_" + base64.RawURLEncoding.EncodeToString(drawn[idLen:]))
 	hash := t.hash()
-	return k, t, tx.AddAPIKey(ctx, by, &store.APIKey{ID: k.ID, Hash: hash[:], Name: k.Name, Scopes: joinScopes(k.Scopes)})
+	row := store.APIKey{ID: k.ID, Hash: hash[:], Kind: kind, Merchant: k.Merchant, Name: k.Name, Scopes: joinScopes(k.Scopes), Expires: k.expires}
+	return k, t, tx.AddAPIKey(ctx, by, &row)
 }
 
 func joinScopes(all []Scope) string {
@@ -156,6 +175,9 @@ func (d *Door) Enter(ctx context.Context, t Token) (*Key, error) {
 	if subtle.ConstantTimeCompare(hash[:], k.hash) != 1 || k.key == nil {
 		return nil, ErrUnknown
 	}
+	if e := k.key.expires; !e.IsZero() && !time.Now().Before(e) {
+		return nil, ErrUnknown
+	}
 	return k.key, nil
 }
 
@@ -181,7 +203,8 @@ func (d *Door) lookUp(ctx context.Context, id string) (known, error) {
 	}
 	k = known{hash: row.Hash, till: now.Add(RevokedWithin)}
 	if row.Revoked.IsZero() {
-		k.key = &Key{ID: row.ID, Name: row.Name}
+		k.key = &Key{ID: row.ID, Name: row.Name, Merchant: row.Merchant, expires: row.Expires}
+		k.key.Public, k.key.Test = modes(row.Kind)
 		for _, s := range strings.Fields(row.Scopes) {
 			k.key.Scopes = append(k.key.Scopes, Scope(s))
 		}

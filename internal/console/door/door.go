@@ -130,30 +130,9 @@ func setStep(v *frame.Visit, t auth.Token) {
 	http.SetCookie(v.Writer, c)
 }
 
-// prefixV6 is how much of an address one household has: whoever has one has
-// them all.
-const prefixV6 = 64
-
-// address returns from where a request comes, for counting. Behind a proxy on
-// this machine it is what the proxy says.
+// address returns from where a request comes, for counting.
 func address(r *http.Request) string {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return "unknown"
-	}
-	a := from.Addr().Unmap()
-	if a.IsLoopback() {
-		all := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
-		if said, err := netip.ParseAddr(strings.TrimSpace(all[len(all)-1])); err == nil {
-			a = said.Unmap()
-		}
-	}
-	if a.Is6() {
-		if p, err := a.WithZone("").Prefix(prefixV6); err == nil {
-			return p.String()
-		}
-	}
-	return a.String()
+	return auth.Address(r.RemoteAddr, r.Header.Get("X-Forwarded-For"))
 }
 
 // browser returns the family of a browser and of what it runs on, and no more:
