@@ -87,14 +87,15 @@ var house = []room{
 	{"internal/merchant", "ledger member money notice setting sms store trade", ""},
 	{"internal/privacy", "ledger member money order setting store teller treasury", ""},
 	{"internal/sentry", "guard ledger member notice payment setting store", ""},
-	{"internal/server", "auth courier duty grammar member merchant notice payment phrase report sentry setting sms store teller treasury", ""},
+	{"internal/webhook", "duty store", "net net/http syscall"},
+	{"internal/server", "auth courier duty grammar member merchant notice payment phrase report sentry setting sms store teller trade trade/object treasury webhook", ""},
 
 	// what looks at pages, in tests
 	{"internal/browsertest", "", "os testing"},
 
 	// 4: edges
 	{"internal/metrics", "courier server sms store", "net/http"},
-	{"internal/rest", "auth ledger member money payment store", "net/http"},
+	{"internal/rest", "auth ledger member money payment store trade/object webhook", "net/http"},
 	{"internal/reference", "api", "net/http"},
 	{"internal/console/frame", "auth ledger member money notice payment setting store treasury", "net/http"},
 	{"internal/console/frame/frametest", "auth console/frame member money phrase server setting sms store treasury", "net/http testing"},

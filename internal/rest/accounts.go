@@ -29,7 +29,7 @@ func (h *Handler) getAccount(w http.ResponseWriter, r *http.Request, _ *auth.Key
 }
 
 func (h *Handler) listAccounts(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
-	l, err := readList(r, accountPrefix, false)
+	l, err := readList(r, accountPrefix, nil)
 	if err != nil {
 		return err
 	}

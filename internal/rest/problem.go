@@ -7,12 +7,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 
 	"maillon/internal/auth"
 	"maillon/internal/ledger"
 	"maillon/internal/money"
 	"maillon/internal/payment"
 	"maillon/internal/store"
+	"maillon/internal/webhook"
 )
 
 // A problem is what is wrong, as RFC 9457 says it. Its code never changes its
@@ -24,6 +26,8 @@ type problem struct {
 	Detail    string `json:"detail"`
 	Account   string `json:"account,omitempty"`   // that is the reason
 	Reference string `json:"reference,omitempty"` // of the line in the log
+
+	after int // how many seconds to wait before asking again; 0: the usual ones
 }
 
 // Error implements error.
@@ -52,7 +56,12 @@ var (
 	problemParameter    = problemOf(http.StatusBadRequest, "parameter", "a parameter is wrong")
 	problemBulk         = problemOf(http.StatusBadRequest, "bulk_size", "from 1 to 100 transfers are done at once")
 	problemKeyMissing   = problemOf(http.StatusBadRequest, "idempotency_key_missing", "a transfer needs a key of its own, so that it is done once")
-	problemKeyForm      = problemOf(http.StatusBadRequest, "idempotency_key_form", "a key of a transfer is from 1 to 128 printable characters of ASCII, without spaces")
+	problemKeyForm      = problemOf(http.StatusBadRequest, "idempotency_key_form", "an idempotency key is from 1 to 128 printable characters of ASCII, without spaces")
+	problemNoKey        = problemOf(http.StatusBadRequest, "idempotency_key_missing", "the header Idempotency-Key is needed, with a name of your own for this request, so that it is done once")
+	problemKeyReused    = problemOf(http.StatusUnprocessableEntity, "idempotency_key_reused", "this key stands for another request: take a new one")
+	problemKeyRunning   = problemOf(http.StatusConflict, "idempotency_key_running", "the first request with this key is at work: ask again in a moment")
+	problemNoEvent      = problemOf(http.StatusNotFound, "event_not_found", "there is no such event, or it is older than 30 days")
+	problemRate         = problemOf(http.StatusTooManyRequests, "rate_limited", "too much is asked in too short a time: wait, then ask again")
 	problemNoTransfer   = problemOf(http.StatusNotFound, "transfer_not_found", "there is no such transfer")
 	problemNoAccount    = problemOf(http.StatusNotFound, "account_not_found", "there is no such account")
 	problemUnavailable  = problemOf(http.StatusServiceUnavailable, "unavailable", "nothing was done, for the server is closing or its books are away: ask again")
@@ -77,13 +86,21 @@ var known = []struct {
 	{ledger.ErrInsufficient, problemOf(http.StatusUnprocessableEntity, "insufficient_funds", "the account has less than that to spend")},
 	{money.ErrOverflow, problemOf(http.StatusUnprocessableEntity, "overflow", "the account cannot hold so much")},
 	{payment.ErrPaused, problemOf(http.StatusServiceUnavailable, "payments_paused", "an administrator has stopped all payments")},
+	{webhook.ErrNoEndpoint, problemOf(http.StatusNotFound, "webhook_endpoint_not_found", "there is no such endpoint")},
+	{webhook.ErrURL, problemOf(http.StatusUnprocessableEntity, "webhook_url", "an endpoint is https:// and a public host, without a name, a password or a # in it")},
+	{webhook.ErrAddress, problemOf(http.StatusUnprocessableEntity, "webhook_url", "the host is not one of the public internet")},
+	{webhook.ErrTypes, problemOf(http.StatusUnprocessableEntity, "webhook_events", "events are types that there are, at least one, or * for all")},
+	{webhook.ErrDescription, problemOf(http.StatusUnprocessableEntity, "webhook_description", "a description is one line of at most 200 octets")},
+	{webhook.ErrTooMany, problemOf(http.StatusConflict, "webhook_endpoints_full", "there are 16 endpoints already: remove one first")},
+	{webhook.ErrDisabled, problemOf(http.StatusConflict, "webhook_disabled", "the endpoint is disabled: enable it first")},
+	{webhook.ErrOverlap, problemOf(http.StatusUnprocessableEntity, "webhook_overlap", "two secrets are good together for 0 to 604800 seconds")},
 	{store.ErrBusy, problemOf(http.StatusServiceUnavailable, "busy", "too much is asked at once: ask again in a moment")},
 	{store.ErrClosed, problemUnavailable},
 	{store.ErrMoved, problemUnavailable},
 }
 
 // retryAfter is what is said to whoever may ask again, in seconds.
-const retryAfter = "1"
+const retryAfter = 1
 
 // problemFor finds the problem of an error. One that is nobody's business is
 // logged, and has a reference.
@@ -122,8 +139,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch p.Status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="maillon"`)
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", retryAfter)
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", strconv.Itoa(max(p.after, retryAfter)))
 	}
 	body, err := json.Marshal(p)
 	if err != nil {

@@ -11,21 +11,26 @@
 package rest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"maillon/internal/auth"
 	"maillon/internal/payment"
 	"maillon/internal/store"
+	"maillon/internal/webhook"
 )
 
 // Bounds of a request and of an answer.
 const (
 	maxBody     = 4 << 10  // octets of one transfer
+	maxShopBody = 16 << 10 // octets of what a merchant asks
 	maxBulkBody = 64 << 10 // octets of many
 	maxBulk     = 100      // transfers in one request
 	maxList     = 100      // rows of one page
@@ -35,26 +40,48 @@ const (
 
 // A Handler serves the API. All its paths begin with /v1/.
 type Handler struct {
-	db   *store.DB
-	desk *payment.Desk
-	door *auth.Door
-	mux  *http.ServeMux
+	db       *store.DB
+	desk     *payment.Desk
+	webhooks webhook.Options
+	door     *auth.Door
+	mux      *http.ServeMux
+
+	running running // requests of merchants that are at work
+	keys    limits  // how much each key of a merchant asks
+	misses  limits  // from where keys come that are none
+}
+
+// Parts are what the API is made of.
+type Parts struct {
+	DB       *store.DB
+	Desk     *payment.Desk
+	Webhooks webhook.Options
 }
 
 // New returns the API of one association.
-func New(db *store.DB, desk *payment.Desk) *Handler {
-	h := &Handler{db: db, desk: desk, door: auth.NewDoor(db), mux: http.NewServeMux()}
-	for path, e := range map[string]endpoints{
-		"/v1/transfers":      {h.listTransfers, h.postTransfer},
-		"/v1/transfers/bulk": {nil, h.postBulk},
-		"/v1/transfers/{id}": {h.getTransfer, nil},
-		"/v1/accounts":       {h.listAccounts, nil},
-		"/v1/accounts/{id}":  {h.getAccount, nil},
-	} {
-		h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { h.answer(w, r, e) })
+func New(p Parts) *Handler {
+	h := &Handler{
+		db: p.DB, desk: p.Desk, webhooks: p.Webhooks, door: auth.NewDoor(p.DB), mux: http.NewServeMux(),
+		keys: newLimits(keyEvery, keyBurst), misses: newLimits(missEvery, missBurst),
+	}
+	for _, paths := range []map[string]operations{h.housePaths(), h.eventPaths()} {
+		for path, all := range paths {
+			h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { h.answer(w, r, all) })
+		}
 	}
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) { h.refuse(w, req, problemPath) })
 	return h
+}
+
+// housePaths are for the association's own programs.
+func (h *Handler) housePaths() map[string]operations {
+	return map[string]operations{
+		"/v1/transfers":      {http.MethodGet: house(auth.Read, h.listTransfers), http.MethodPost: house(auth.Transfer, h.postTransfer)},
+		"/v1/transfers/bulk": {http.MethodPost: house(auth.Transfer, h.postBulk)},
+		"/v1/transfers/{id}": {http.MethodGet: house(auth.Read, h.getTransfer)},
+		"/v1/accounts":       {http.MethodGet: house(auth.Read, h.listAccounts)},
+		"/v1/accounts/{id}":  {http.MethodGet: house(auth.Read, h.getAccount)},
+	}
 }
 
 // ServeHTTP implements http.Handler.
@@ -67,50 +94,60 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // An endpoint answers a request of somebody who may ask, or returns why not.
 type endpoint func(w http.ResponseWriter, r *http.Request, who *auth.Key) error
 
-// endpoints are what can be done at one path; nil cannot.
-type endpoints struct{ get, post endpoint }
+// An operation is what is done at one path by one method, and who may ask it.
+type operation struct {
+	merchants bool       // only they; else only the association's programs
+	scope     auth.Scope // "": any key will do
+	do        endpoint
+}
+
+// operations are what can be done at one path, by method.
+type operations map[string]operation
+
+func house(scope auth.Scope, do endpoint) operation { return operation{false, scope, do} }
+
+// shop is an operation of merchants' programs, within the rate of their keys.
+func shop(scope auth.Scope, do endpoint) operation { return operation{true, scope, do} }
 
 // answer finds what is asked of a path, and lets in only keys that may ask it.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, all endpoints) {
-	do, scope := all.get, auth.Read
-	if r.Method == http.MethodPost {
-		do, scope = all.post, auth.Transfer
-	}
-	if do == nil || r.Method != http.MethodPost && r.Method != http.MethodGet {
-		w.Header().Set("Allow", all.allow())
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, all operations) {
+	op, ok := all[r.Method]
+	if !ok {
+		w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(all)), ", "))
 		h.refuse(w, r, problemMethod)
 		return
 	}
-	who, err := h.enter(r, scope)
+	who, err := h.enter(r, op)
 	if err == nil {
-		err = do(w, r, who)
+		err = op.do(w, r, who)
 	}
 	if err != nil {
 		h.refuse(w, r, err)
 	}
 }
 
-// enter returns the key of who asks, if it has a scope.
-func (h *Handler) enter(r *http.Request, scope auth.Scope) (*auth.Key, error) {
+// enter returns the key of who asks, if it may ask for an operation now.
+func (h *Handler) enter(r *http.Request, op operation) (*auth.Key, error) {
 	who, err := h.door.Enter(r.Context(), bearer(r))
 	switch {
-	case err == nil && !who.May(scope):
-		return nil, problemScope.because("this needs the scope " + string(scope))
+	case errors.Is(err, auth.ErrUnknown):
+		return nil, cmp.Or[error](h.misses.take(auth.Address(r.RemoteAddr, r.Header.Get("X-Forwarded-For"))), err)
 	case err != nil && (r.Context().Err() != nil || store.IsOutage(err)):
 		return nil, problemUnavailable // whatever was asked, it has not begun
+	case err != nil:
+		return nil, err
+	case who.Merchant != 0:
+		if err := h.keys.take(who.ID); err != nil {
+			return nil, err
+		}
 	}
-	return who, err
-}
-
-func (e endpoints) allow() string {
-	var all []string
-	if e.get != nil {
-		all = append(all, http.MethodGet)
+	switch {
+	case op.merchants && who.Merchant == 0:
+		return nil, problemScope.because("this needs the key of a merchant")
+	case op.scope != "" && !who.May(op.scope):
+		return nil, problemScope.because("this needs the scope " + string(op.scope))
 	}
-	if e.post != nil {
-		all = append(all, http.MethodPost)
-	}
-	return strings.Join(all, ", ")
+	return who, nil
 }
 
 // bearer returns the token of a request, RFC 6750; "" if it brings none.

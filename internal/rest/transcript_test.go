@@ -26,6 +26,7 @@ import (
 
 	"maillon/internal/auth"
 	"maillon/internal/member"
+	"maillon/internal/merchant"
 	"maillon/internal/money"
 	"maillon/internal/phrase"
 	"maillon/internal/rest"
@@ -34,6 +35,7 @@ import (
 	"maillon/internal/sms"
 	"maillon/internal/store"
 	"maillon/internal/treasury"
+	"maillon/internal/webhook"
 )
 
 var update = flag.Bool("update", false, "write what is answered into the transcripts")
@@ -112,6 +114,8 @@ type desk struct {
 	tokens  map[string]auth.Token
 	ids     map[string]string
 	members map[string]member.ID
+
+	merchants map[string]int64
 }
 
 const funds = 100
@@ -133,8 +137,8 @@ func openDesk(t *testing.T, where string, book *phrase.Book, c contract) *desk {
 	}
 	s := open()
 	d := &desk{
-		t: t, server: s, beside: open, api: rest.New(s.DB, s.Desk), contract: c,
-		tokens: map[string]auth.Token{}, ids: map[string]string{}, members: map[string]member.ID{},
+		t: t, server: s, beside: open, api: rest.New(rest.Parts{DB: s.DB, Desk: s.Desk}), contract: c,
+		tokens: map[string]auth.Token{}, ids: map[string]string{}, members: map[string]member.ID{}, merchants: map[string]int64{},
 	}
 	d.update(func(ctx context.Context, tx *store.Tx) error {
 		for n, nick := range []string{"yann", "lena", "malo"} {
@@ -204,6 +208,10 @@ func (d *desk) act(line string) {
 				m.State = member.Closed
 			}
 			return tx.SaveMember(ctx, m)
+		case "merchant":
+			return d.openMerchant(ctx, tx, words[1])
+		case "emit":
+			return webhook.Emit(ctx, tx, d.merchants[words[1]], words[2], map[string]string{"object": "claim", "id": words[3]})
 		case "wait":
 			return nil
 		}
@@ -216,6 +224,28 @@ func (d *desk) act(line string) {
 		}
 		time.Sleep(long)
 	}
+}
+
+// openMerchant registers a merchant NAME, with its keys: NAME, NAME-test, NAME-page
+// for its pages, and NAME-reads for events alone.
+func (d *desk) openMerchant(ctx context.Context, tx *store.Tx, name string) error {
+	live, test, err := d.server.Merchants.Add(ctx, tx, treasury.Operator, merchant.NewMerchant{Name: name})
+	if err != nil {
+		return err
+	}
+	d.merchants[name], d.merchants[name+"-test"] = live.ID, test.ID
+	for key, m := range map[string]auth.MerchantKey{
+		name: {Merchant: live.ID}, name + "-test": {Merchant: test.ID, Test: true}, name + "-page": {Merchant: live.ID, Public: true},
+		name + "-reads": {Merchant: live.ID, Scopes: []auth.Scope{auth.EventsRead}},
+	} {
+		m.Name = key
+		k, token, err := auth.IssueMerchant(ctx, tx, treasury.Operator, m)
+		if err != nil {
+			return err
+		}
+		d.tokens[key], d.ids[key] = token, k.ID
+	}
+	return nil
 }
 
 // playAll plays a transcript and returns it as it went.
@@ -289,8 +319,12 @@ func (d *desk) play(lines []string) string {
 			fmt.Fprintf(&out, "%s: %s\n", name, v)
 		}
 	}
-	return out.String() + strings.TrimRight(answer.Body.String(), "\n")
+	out.WriteString(drawn.ReplaceAllString(answer.Body.String(), "whsec_…"))
+	return strings.TrimRight(out.String(), "\n")
 }
+
+// drawn are secrets, which no transcript can foretell.
+var drawn = regexp.MustCompile(`whsec_[A-Za-z0-9+/=]+`)
 
 // ask sends a request, and holds it and the answer to the contract.
 func (d *desk) ask(method, path string, header http.Header, body string) *httptest.ResponseRecorder {
@@ -319,7 +353,7 @@ func (d *desk) hold(r *http.Request, answer *httptest.ResponseRecorder) {
 	options := &openapi3filter.Options{
 		MultiError: true, IncludeResponseStatus: true,
 		AuthenticationFunc: func(_ context.Context, in *openapi3filter.AuthenticationInput) error {
-			if !strings.HasPrefix(in.RequestValidationInput.Request.Header.Get("Authorization"), "Bearer maillon_") {
+			if !goodKey.MatchString(in.RequestValidationInput.Request.Header.Get("Authorization")) {
 				return errors.New("no key")
 			}
 			return nil
@@ -341,6 +375,9 @@ func (d *desk) hold(r *http.Request, answer *httptest.ResponseRecorder) {
 		d.t.Errorf("%s %s: the answer is not what the contract says: %v", r.Method, r.URL, err)
 	}
 }
+
+// goodKey is how a key is shown.
+var goodKey = regexp.MustCompile(`^Bearer (maillon|[sp]k_(live|test))_`)
 
 // beyond are refusals that OpenAPI cannot speak of: a second value after the
 // body, a parameter that does not exist or stands twice.

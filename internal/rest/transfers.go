@@ -157,20 +157,25 @@ func (h *Handler) getTransfer(w http.ResponseWriter, r *http.Request, _ *auth.Ke
 }
 
 func (h *Handler) listTransfers(w http.ResponseWriter, r *http.Request, _ *auth.Key) error {
-	l, err := readList(r, transferPrefix, true)
+	var of ledger.AccountID // 0: all
+	l, err := readList(r, transferPrefix, filters{"account": func(text string) bool {
+		id, ok := parseID(accountPrefix, text)
+		of = ledger.AccountID(id)
+		return ok
+	}})
 	if err != nil {
 		return err
 	}
 	var rows []Transfer
 	err = h.db.View(r.Context(), func(tx *store.Tx) error {
-		if l.account != 0 {
-			if _, err := tx.Account(r.Context(), l.account); errors.Is(err, ledger.ErrNoAccount) {
+		if of != 0 {
+			if _, err := tx.Account(r.Context(), of); errors.Is(err, ledger.ErrNoAccount) {
 				return problemNoAccount
 			} else if err != nil {
 				return err
 			}
 		}
-		all, err := tx.TransactionsAfter(r.Context(), l.account, ledger.TransactionID(l.after), l.limit+1)
+		all, err := tx.TransactionsAfter(r.Context(), of, ledger.TransactionID(l.after), l.limit+1)
 		for _, t := range all {
 			rows = append(rows, showTransfer(t))
 		}

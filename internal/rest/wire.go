@@ -129,30 +129,31 @@ func showAccount(r store.AccountRow) account {
 
 // A list is what was asked of a list.
 type list struct {
-	account ledger.AccountID // 0: all
-	after   int64
-	limit   int
+	after int64
+	limit int
 }
+
+// filters are parameters of a list beside after and limit: each reads its value,
+// and says whether it can be one.
+type filters map[string]func(value string) bool
 
 // readList reads the parameters of a list, and refuses those that it does not
 // know: a filter that was misspelt would show everything.
-func readList(r *http.Request, prefix string, filter bool) (list, error) {
+func readList(r *http.Request, prefix string, more filters) (list, error) {
 	l := list{limit: listLen}
 	for name, values := range r.URL.Query() {
 		if len(values) != 1 {
 			return l, problemParameter.because("a parameter is given twice")
 		}
 		var ok bool
-		switch {
+		switch filter, known := more[name]; {
 		case name == "after":
 			l.after, ok = parseID(prefix, values[0])
 		case name == "limit":
 			n, err := strconv.Atoi(values[0])
 			l.limit, ok = n, err == nil && n >= 1 && n <= maxList
-		case name == "account" && filter:
-			var id int64
-			id, ok = parseID(accountPrefix, values[0])
-			l.account = ledger.AccountID(id)
+		case known:
+			ok = filter(values[0])
 		default:
 			return l, problemParameter.because("there is no such parameter")
 		}

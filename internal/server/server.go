@@ -32,6 +32,7 @@ import (
 	"maillon/internal/store"
 	"maillon/internal/teller"
 	"maillon/internal/treasury"
+	"maillon/internal/webhook"
 )
 
 // stoppedAt names the time of the last orderly stop; "" while the server runs,
@@ -54,6 +55,7 @@ type Config struct {
 	Always   map[string]bool // the gateways whose senders may be forged: always ask for the code
 	Several  bool            // other servers may be at work on the database; on one that is store.DB.Shared they may anyway
 	Alone    bool            // none is, whatever the database
+	Webhooks webhook.Options // how merchants' endpoints are called
 }
 
 // A Server is one association at work. All its parts may be used while it is
@@ -70,6 +72,7 @@ type Server struct {
 	Past      *sentry.Past     // what rules would have caught
 	Counter   *report.Counter
 	Merchants *merchant.Service
+	Webhooks  webhook.Options // how their endpoints are called
 
 	chosen chosen // by people, on the page of settings
 
@@ -77,6 +80,7 @@ type Server struct {
 	timers *duty.Duty
 	watch  *duty.Duty
 	count  *duty.Duty
+	sender *webhook.Sender
 }
 
 // Open opens the database and everything above it. It refuses languages that
@@ -115,7 +119,9 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.Treasury.Kinds[treasury.ChangeRole] = s.Treasury.Appoint
 	s.Treasury.Kinds[treasury.AnnounceKind] = s.Treasury.SendAnnouncement
 	s.Gate = auth.NewGate(db, s.findStaff)
-	s.Merchants = &merchant.Service{DB: db, Voice: voice, Set: &set, Reserved: parser.Knows, Alert: s.alert}
+	s.Merchants = &merchant.Service{DB: db, Voice: voice, Set: &set, Reserved: parser.Knows, Alert: s.alert, Emit: s.emit}
+	s.Webhooks = c.Webhooks
+	s.sender = webhook.NewSender(db, s.roster.Duty("webhooks", nil), c.Webhooks)
 	options := teller.Options{Always: c.Always, Merchants: s.Merchants, Backup: map[string]string{}, ModemDown: s.modemDown}
 	for _, l := range c.Lines {
 		if l.Backup != "" {
@@ -179,6 +185,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var watching sync.WaitGroup
 	watching.Go(func() { s.watch.While(ctx, sentry.New(s.DB, s.Desk).Run) })
 	watching.Go(func() { s.count.While(ctx, s.Counter.Run) })
+	watching.Go(func() { s.sender.Run(ctx) })
 	var err error
 	if s.Courier != nil {
 		err = s.Courier.Run(ctx)
