@@ -46,25 +46,28 @@ func (s *Service) Hear(ctx context.Context, tx *store.Tx, in sms.Incoming, numbe
 		t.from.Language = from.Language
 	}
 	t.reply = func(ctx context.Context, key string, f notice.Fields) error { return s.write(ctx, tx, t.from, key, f) }
-	return s.hear(ctx, t, false)
+	return s.hear(ctx, t, nil)
 }
 
-func (s *Service) hear(ctx context.Context, t *talk, test bool) (bool, error) {
+// hear hears what was sent to everybody, or in test mode to one merchant.
+func (s *Service) hear(ctx context.Context, t *talk, test *trade.Merchant) (bool, error) {
 	words := strings.Fields(strings.ToUpper(sms.Plain(t.in.Text)))
 	if len(words) == 0 {
 		return false, nil
 	}
 	t.words = words[1:]
 	for _, w := range disputeWords {
-		if words[0] == w && len(t.words) == 1 && !test {
+		if words[0] == w && len(t.words) == 1 && test == nil {
 			return t.dispute(ctx)
 		}
 	}
-	r, err := t.tx.RecordByRef(ctx, kindKeyword, 0, keyword(test, words[0]))
-	if errors.Is(err, store.ErrNotFound) {
+	r, err := t.tx.RecordByRef(ctx, kindKeyword, tester(test), words[0])
+	switch {
+	case errors.Is(err, store.ErrNotFound) && test != nil:
+		return false, nil
+	case errors.Is(err, store.ErrNotFound):
 		return false, t.lost(ctx)
-	}
-	if err != nil {
+	case err != nil:
 		return false, err
 	}
 	p, err := s.Policy(ctx, t.tx, nil, r.Parent)

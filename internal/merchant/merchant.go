@@ -310,7 +310,7 @@ func (s *Service) AddPolicy(ctx context.Context, tx *store.Tx, by string, m *tra
 	if err := s.savePolicy(ctx, tx, p); err != nil {
 		return err
 	}
-	word := store.Record{Kind: kindKeyword, Parent: p.ID, Ref: keyword(m.Test, p.Keyword), Body: []byte(`{}`)}
+	word := store.Record{Kind: kindKeyword, Owner: tester(m), Parent: p.ID, Ref: p.Keyword, Body: []byte(`{}`)}
 	if err := tx.SaveRecord(ctx, &word); err != nil {
 		if errors.Is(err, store.ErrTaken) {
 			return ErrKeyword
@@ -321,11 +321,13 @@ func (s *Service) AddPolicy(ctx context.Context, tx *store.Tx, by string, m *tra
 	return nil
 }
 
-func keyword(test bool, word string) string {
-	if test {
-		return "test:" + word
+// tester is whose keywords are apart: those of test mode are each merchant's own,
+// those of real messages are all merchants'.
+func tester(m *trade.Merchant) int64 {
+	if m == nil || !m.Test {
+		return 0
 	}
-	return "live:" + word
+	return m.ID
 }
 
 // ChangePolicy changes an offer, for who comes from now on. Its keyword, kind,

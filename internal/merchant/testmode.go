@@ -2,6 +2,7 @@ package merchant
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"maillon/internal/notice"
@@ -12,6 +13,9 @@ import (
 
 // testGateway is where the messages of test mode come from.
 const testGateway = "test"
+
+// testKey names a message, which two merchants may name alike.
+func testKey(m *trade.Merchant, key string) string { return fmt.Sprintf("%d:%s", m.ID, key) }
 
 // A Message is an SMS that a merchant injects in test mode.
 type Message struct {
@@ -38,13 +42,13 @@ func (s *Service) Inject(ctx context.Context, tx *store.Tx, m *trade.Merchant, m
 	answer := ""
 	t := &talk{
 		Service: s, tx: tx, from: address{Number: n.E164(), Language: s.Set.Language},
-		in: sms.Incoming{Gateway: testGateway, Key: msg.Key, From: msg.From, Text: msg.Text, Proof: msg.Proof, Charge: msg.Charge, SentAt: tx.Now()},
+		in: sms.Incoming{Gateway: testGateway, Key: testKey(m, msg.Key), From: msg.From, Text: msg.Text, Proof: msg.Proof, Charge: msg.Charge, SentAt: tx.Now()},
 	}
 	t.reply = func(_ context.Context, key string, f notice.Fields) (err error) {
 		answer, err = s.Voice.Text(t.from.language(s), key, f)
 		return err
 	}
-	if _, err := s.hear(ctx, t, true); err != nil {
+	if _, err := s.hear(ctx, t, m); err != nil {
 		return "", err
 	}
 	if msg.Key == "" {
@@ -61,7 +65,7 @@ func (s *Service) InjectBill(ctx context.Context, tx *store.Tx, m *trade.Merchan
 	if !m.Test {
 		return ErrTestOnly
 	}
-	return s.bill(ctx, tx, sms.Bill{Gateway: testGateway, Key: key, State: state})
+	return s.bill(ctx, tx, sms.Bill{Gateway: testGateway, Key: testKey(m, key), State: state})
 }
 
 // maxClock bounds how far a clock of test mode is set.
