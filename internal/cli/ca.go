@@ -43,7 +43,8 @@ func (p caPlace) authority() (pki.Folder, error) {
 	if p.CA != "" {
 		return pki.Folder{Path: p.CA}, nil
 	}
-	return pki.Folder{Path: filepath.Join(p.folder().dir(), caFolder)}, nil
+	config, err := p.config()
+	return pki.Folder{Path: config.Link.CA}, err
 }
 
 // issuer opens the authority that issues.

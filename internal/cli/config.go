@@ -41,6 +41,7 @@ type Config struct {
 	Administrators []AdministratorConfig
 	Backups        []BackupConfig
 	Database       DatabaseConfig
+	Link           LinkConfig
 	Metrics        string        // where Prometheus may ask; "" nowhere
 	SlowQuery      time.Duration // from when on a statement is told; 0 is the default, less: never
 }
@@ -49,7 +50,7 @@ type Config struct {
 // paths of secrets are as they can be opened, and are read with Secret.
 type GatewayConfig struct {
 	Name    string
-	Kind    string // "kannel", "twilio" or "virtual"
+	Kind    string // "kannel", "twilio", "virtual" or one of linked
 	Number  string // the line
 	Default bool
 	Backup  string
@@ -61,6 +62,8 @@ type GatewayConfig struct {
 	PublicURL string // of this server, as the provider reaches it
 
 	SendSMSURL, Username, PasswordFile, InPasswordFile, SMSC string // kannel
+
+	Linked LinkedConfig // link, phone, fortumo, txtnation
 
 	AccountSID, AuthTokenFile, From, MessagingServiceSID, BaseURL string // twilio
 	Catchup                                                       time.Duration
@@ -80,7 +83,7 @@ func (g GatewayConfig) Secret(path string) (sms.Secret, error) {
 
 // secretFiles returns the paths of all secrets of the gateway.
 func (g GatewayConfig) secretFiles() []string {
-	return slices.DeleteFunc([]string{g.PasswordFile, g.InPasswordFile, g.AuthTokenFile}, func(p string) bool { return p == "" })
+	return slices.DeleteFunc([]string{g.PasswordFile, g.InPasswordFile, g.AuthTokenFile, g.Linked.KeyFile, g.Linked.SecretFile, g.Linked.CertificateFile}, func(p string) bool { return p == "" })
 }
 
 // An AdministratorConfig is one [administrator.NAME]. The name is the pseudo.
@@ -144,6 +147,14 @@ func readConfig(path string) (string, error) {
 // LoadConfig reads the configuration that a command names, or else the one in
 // the data folder if there is one.
 func (f Folder) LoadConfig(path string) (Config, error) {
+	c, err := f.loadConfig(path)
+	if c.Link.CA == "" {
+		c.Link.CA = filepath.Join(f.dir(), caFolder)
+	}
+	return c, err
+}
+
+func (f Folder) loadConfig(path string) (Config, error) {
 	if path != "" {
 		return LoadConfig(path)
 	}
@@ -215,7 +226,7 @@ func (r *configReader) read(text string) {
 			if key == "settings" {
 				continue // before the rest: the unit says how a ceiling is read
 			}
-			if !slices.Contains([]string{"gateway", "administrator", "database", "backup"}, key) {
+			if !slices.Contains([]string{"gateway", "link", "administrator", "database", "backup"}, key) {
 				r.unknown(key)
 			}
 		case []map[string]any:
@@ -228,6 +239,7 @@ func (r *configReader) read(text string) {
 	}
 	r.settings(tree)
 	r.database(tree)
+	r.links(tree)
 	r.gateways(tree)
 	r.administrators(tree)
 	r.backups(tree)
@@ -260,7 +272,7 @@ func (r *configReader) top(key, value string) {
 }
 
 func (r *configReader) unknown(key string) {
-	r.fault(key, "unknown; at the top there are languages, metrics, slow_query, [settings], [database], [[unit]], [gateway.NAME], [administrator.NAME] and [backup.NAME]")
+	r.fault(key, "unknown; at the top there are languages, metrics, slow_query, [settings], [database], [[unit]], [link], [gateway.NAME], [administrator.NAME] and [backup.NAME]")
 }
 
 func (r *configReader) syntax(err error) {

@@ -265,27 +265,34 @@ func (s *section) need(values map[string]string) {
 	}
 }
 
+// kinds are those of gateways, for people.
+const kinds = "kannel, twilio, link, phone, fortumo, txtnation and virtual"
+
 func (r *configReader) gateways(tree map[string]any) {
 	r.named(tree, "gateway", func(s *section) {
 		g := GatewayConfig{
 			Name: s.name, Kind: s.text("kind"), Number: s.text("number"), Default: s.yes("default"), Backup: s.text("backup"),
 			Rate: s.rate("rate"), Daily: s.count("daily"), Window: s.count("window"),
 		}
-		g.Always = s.always(g.Kind)
+		network := slices.Contains(linked, g.Kind) && s.assurance(g.Kind)
+		g.Linked.Network = network
+		g.Always = s.always(g.Kind, network)
 		switch g.Kind {
 		case "kannel":
 			s.kannel(&g)
 		case "twilio":
 			s.twilio(&g)
 		case "virtual":
-		case "modem", "smpp", "phone", "mail", "spool", "mm":
-			s.fault(s.path+".kind", "%q is not built yet; there are kannel, twilio and virtual", g.Kind)
+		case "link", "phone", "fortumo", "txtnation":
+			s.linked(&g)
+		case "modem", "smpp", "mail", "spool", "mm":
+			s.fault(s.path+".kind", "%q is not built yet; there are %s", g.Kind, kinds)
 			clear(s.left)
 		case "":
-			s.fault(s.path, `kind is missing: "kannel", "twilio" or "virtual"`)
+			s.fault(s.path, "kind is missing; there are %s", kinds)
 			clear(s.left)
 		default:
-			s.fault(s.path+".kind", "unknown; there are kannel, twilio and virtual")
+			s.fault(s.path+".kind", "unknown; there are %s", kinds)
 			clear(s.left)
 		}
 		r.config.Gateways = append(r.config.Gateways, g)
@@ -295,14 +302,14 @@ func (r *configReader) gateways(tree map[string]any) {
 
 // always reads confirm: whether payments by this gateway always ask for the
 // code, as they do by default where a sender is only a claim.
-func (s *section) always(kind string) bool {
+func (s *section) always(kind string, network bool) bool {
 	switch value := s.text("confirm"); value {
 	case "always":
 		return true
 	case "server":
 		return false
 	case "":
-		return kind == "kannel" || kind == "twilio"
+		return kind != "virtual" && !network
 	default:
 		s.fault(s.path+".confirm", `%q: "always", or "server" for what [settings] says`, value)
 		return true

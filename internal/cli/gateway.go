@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"maillon/internal/courier"
+	"maillon/internal/link"
 	"maillon/internal/sim"
 	"maillon/internal/sms"
 	"maillon/internal/sms/kannel"
@@ -18,6 +19,7 @@ func usualRate(kind string) courier.Rate {
 	return map[string]courier.Rate{
 		"kannel": {Segments: 50, Per: time.Second},
 		"twilio": {Segments: 1, Per: time.Second},
+		"phone":  {Segments: 30, Per: 30 * time.Minute}, // Android's own bound
 	}[kind]
 }
 
@@ -26,7 +28,9 @@ type gateways struct {
 	lines    []courier.Line
 	handlers map[string]http.Handler // by name, under /gateway/NAME/
 	always   map[string]bool         // whose senders may be forged
-	virtual  *virtual.Gateway        // the phones of the page; nil without any
+	linked   []*link.Gateway
+	link     *link.Link       // lets them in; nil without any
+	virtual  *virtual.Gateway // the phones of the page; nil without any
 }
 
 // open makes the gateways of a configuration; without any there are only
@@ -41,14 +45,14 @@ func (c Config) open() (*gateways, error) {
 	}
 	g := &gateways{handlers: map[string]http.Handler{}, always: map[string]bool{}}
 	for _, one := range configs {
-		if err := g.add(one); err != nil {
+		if err := g.add(one, c); err != nil {
 			return nil, exitf(ExitUsage, "gateway.%s: %w", one.Name, err)
 		}
 	}
-	return g, nil
+	return g, g.openLink(c)
 }
 
-func (g *gateways) add(c GatewayConfig) error {
+func (g *gateways) add(c GatewayConfig, all Config) error {
 	line := courier.Line{
 		Name: c.Name, Number: c.Number, Default: c.Default, Backup: c.Backup, Rate: c.Rate, Daily: c.Daily, Window: c.Window,
 	}
@@ -70,6 +74,11 @@ func (g *gateways) add(c GatewayConfig) error {
 		line.Gateway, g.handlers[c.Name] = t, t.Handler()
 		if line.Number == "" { // its own messages must be known as such
 			line.Number = c.From
+		}
+	case "link", "phone", "fortumo", "txtnation":
+		var err error
+		if line, err = g.addLinked(c, all.Settings.Region(), all.Link, line); err != nil {
+			return err
 		}
 	case "virtual":
 		v := virtual.New(c.Name)

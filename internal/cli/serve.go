@@ -93,7 +93,12 @@ func (c *serveCommand) Run(ctx context.Context, io *Streams) (err error) {
 	if scraped != nil {
 		defer func() { _ = scraped.Close() }()
 	}
-	r := &round{config: config, home: home, listener: listener, scraped: scraped, greet: true}
+	linked, err := listenLink(ctx, config.Link)
+	if err != nil {
+		return err
+	}
+	defer linked.Close()
+	r := &round{config: config, home: home, listener: listener, scraped: scraped, linked: linked, greet: true}
 	for {
 		again, err := c.serve(ctx, io, r, gateways)
 		if err != nil || !again {
@@ -113,6 +118,7 @@ type round struct {
 	config            Config
 	home              home
 	listener, scraped net.Listener
+	linked            linkListener
 	greet             bool
 }
 
@@ -135,6 +141,14 @@ func (c *serveCommand) serve(ctx context.Context, io *Streams, r *round, g *gate
 	defer func() { err = errors.Join(err, s.Close()) }()
 	stop := serveMetrics(scraped, s)
 	defer func() { err = errors.Join(err, stop()) }()
+	if g.link != nil {
+		g.link.Use(s.DB)
+	}
+	leave, err := serveLink(r.linked, g.link)
+	defer func() { err = errors.Join(err, leave()) }()
+	if err != nil {
+		return false, err
+	}
 	plans, err := r.config.plans()
 	if err != nil {
 		return false, err

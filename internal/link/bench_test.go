@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,6 +21,7 @@ import (
 	"maillon/internal/link"
 	"maillon/internal/pki"
 	"maillon/internal/sms"
+	"maillon/internal/sms/premium"
 	"maillon/internal/store"
 )
 
@@ -287,4 +290,15 @@ func (b *bench) eventually(what string, holds func() bool) {
 		}
 	}
 	b.t.Fatalf("waited in vain: %s", what)
+}
+
+// txtNation calls from where httptest does.
+var txtNation = premium.TxtNation{From: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+
+func values(pairs ...string) url.Values {
+	v := url.Values{}
+	for n := 0; n+1 < len(pairs); n += 2 {
+		v.Set(pairs[n], pairs[n+1])
+	}
+	return v
 }

@@ -81,6 +81,7 @@ func (l *Link) mux(who func(*http.Request, []byte) (*Gateway, *x509.Certificate,
 	mux := http.NewServeMux()
 	for pattern, do := range map[string]func(*Link, context.Context, *visit) error{
 		"GET /gw/v1/kannel":                (*Link).kannel,
+		"GET /gw/v1/kannel/report":         (*Link).kannelReport,
 		"POST /gw/v1/messages":             (*Link).messages,
 		"POST /gw/v1/charges/{id}":         (*Link).charges,
 		"GET /gw/v1/outbox":                (*Link).outbox,
@@ -176,6 +177,11 @@ func (*Link) kannel(_ context.Context, v *visit) error {
 	}
 	plain(v.w, text)
 	return nil
+}
+
+func (*Link) kannelReport(_ context.Context, v *visit) error {
+	_, err := v.gateway.read(v.r, v.body, premium.KannelReport{})
+	return err
 }
 
 func (*Link) messages(_ context.Context, v *visit) error {

@@ -9,6 +9,8 @@ package kannel
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -46,6 +48,10 @@ type Config struct {
 	InPassword sms.Secret // by which Kannel proves itself: letters, digits, ".", "_", "~" and "-"
 	SMSC       string     // by which Kannel shall send; "" for its choice
 	PublicURL  string     // under which Kannel reaches us: "http://127.0.0.1:8080"; "" for no delivery reports
+
+	// For a Kannel that comes in by another door than Handler, with a certificate.
+	TLS       *tls.Config // how sendsms is called; nil: as the system does
+	ReportURL string      // which is called with id and st instead of one below PublicURL
 }
 
 // LogValue tells which gateway it is, and no secret.
@@ -78,6 +84,9 @@ func New(c Config) (*Gateway, error) {
 	if c.Name == "" || c.Username == "" || c.Password.IsZero() {
 		return nil, errors.New("kannel needs a name, a username and a password")
 	}
+	if c.ReportURL != "" || c.TLS != nil {
+		c.InPassword = sms.NewSecret(rand.Text()) // nobody comes in by Handler
+	}
 	if !urlSafe.MatchString(c.InPassword.Reveal()) {
 		return nil, errors.New(`in_password: at least one letter, digit, ".", "_", "~" or "-", and nothing else`)
 	}
@@ -86,7 +95,15 @@ func New(c Config) (*Gateway, error) {
 		sendURL:  send.String(),
 		probeURL: send.ResolveReference(&url.URL{Path: "/"}).String(),
 		proof:    newProof(inUser, c.InPassword),
-		client:   newClient(),
+		client:   newClient(c.TLS),
+	}
+	if c.ReportURL != "" {
+		report, err := baseURL(c.ReportURL)
+		if err != nil {
+			return nil, fmt.Errorf("report_url: %w", err)
+		}
+		g.reportURL = report.String()
+		return g, nil
 	}
 	if c.PublicURL == "" {
 		return g, nil
@@ -110,8 +127,13 @@ func baseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-func newClient() *http.Client {
+func newClient(config *tls.Config) *http.Client {
+	transport := http.DefaultTransport
+	if config != nil {
+		transport = &http.Transport{TLSClientConfig: config, Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: sendTimeout, IdleConnTimeout: probeEvery}
+	}
 	return &http.Client{
+		Transport:     transport,
 		Timeout:       sendTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -62,3 +62,25 @@ func seconds(s string) time.Time {
 	}
 	return time.Unix(n, 0).UTC()
 }
+
+// KannelReport reads a delivery report of Kannel:
+//
+//	dlr-url = "https://HOST:PORT/gw/v1/kannel/report?id=ID&st=%d"
+type KannelReport struct{}
+
+// kannelStates are the kinds of Kannel's reports: delivered, failed, buffered by
+// the SMSC, accepted by it, refused by it.
+var kannelStates = map[string]sms.ReportState{"1": sms.Delivered, "2": sms.Failed, "4": sms.Accepted, "8": sms.Accepted, "16": sms.Failed}
+
+// Read implements Adapter.
+func (KannelReport) Read(r *http.Request, _ []byte) (Call, error) {
+	q := r.URL.Query()
+	state, known := kannelStates[q.Get("st")]
+	if !name(q.Get("id")) {
+		return Call{}, ErrForm
+	}
+	if !known {
+		return Call{}, nil
+	}
+	return Call{Report: &sms.Report{ID: q.Get("id"), State: state, Detail: "st " + q.Get("st")}}, nil
+}

@@ -1,7 +1,7 @@
 // Package premium reads the calls of those who carry SMS and bill for them:
 // aggregators, a Kannel that asks for its reply, telephones that forward. All
-// become the same: an SMS, a bill, a report. Nothing is sent and nothing is kept
-// here.
+// become the same: an SMS, a bill, a report. It sends by those that have an API
+// for it, and keeps nothing.
 package premium
 
 import (
