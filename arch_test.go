@@ -49,6 +49,7 @@ var house = []room{
 	{"internal/correction", "ledger", ""},
 	{"internal/trade", "money", ""},
 	{"internal/trade/object", "trade", ""},
+	{"internal/otp", "money", ""},
 	{"internal/card", "", ""},
 	{"internal/table", "", ""},
 	{"internal/chart", "", ""},
