@@ -69,8 +69,11 @@ func (w *line) send(ctx context.Context, d departure) (fate, error) {
 	if late := time.Now().Round(0).Sub(d.asked.Round(0)); late > handWithin || time.Since(d.asked) > handWithin {
 		return fate{verdict: slept, detail: "not handed over in time"}, nil
 	}
-	if o.To.IsZero() { // erased while it waited
+	if o.To.IsZero() && o.Address.IsZero() { // erased while it waited
 		return fate{verdict: refused, detail: "erased"}, nil
+	}
+	if _, postal := w.Gateway.(sms.Postal); !postal && !o.Address.IsZero() { // the line that it was for is no more
+		return fate{verdict: refused, detail: "not by SMS"}, nil
 	}
 	m := outgoing(o, time.Now())
 	if m.Validity <= 0 {
@@ -93,7 +96,7 @@ func (w *line) send(ctx context.Context, d departure) (fate, error) {
 // outgoing returns a message as its gateway takes it; the network may have it
 // for what is left of its time to live.
 func outgoing(o store.Out, now time.Time) sms.Outgoing {
-	return sms.Outgoing{ID: store.OutID(o.ID), To: o.To, Text: o.Text, Priority: o.Priority, Validity: o.Expires.Sub(now)}
+	return sms.Outgoing{ID: store.OutID(o.ID), To: o.To, Address: o.Address, Text: o.Text, Priority: o.Priority, Validity: o.Expires.Sub(now)}
 }
 
 func detail(err error) string {

@@ -47,6 +47,13 @@ func (p *Parser) command(c Command, words []word) (Command, *Misunderstanding) {
 		c.Day, c.Month = date(words)
 	case Nick, Lang, Word:
 		return said(c, words)
+	case Mail:
+		c.Address = address(words)
+		if c.Address == "" && len(words) > 0 && p.verbs[words[0].text].is == Stop {
+			c.About = Stop
+		} else if c.Address == "" && len(words) > 0 {
+			c.Address = words[0].typed()
+		}
 	case Lost, Card, Block, Unblock, Freeze, Unfreeze:
 		return p.about(c, words)
 	}
@@ -83,6 +90,21 @@ func said(c Command, words []word) (Command, *Misunderstanding) {
 		return c, &Misunderstanding{Key: missing[c.Verb]}
 	}
 	return c, nil
+}
+
+// address returns the word that holds an "@", as typed, with what stands before
+// it if that was cut off; "" if there is none.
+func address(words []word) string {
+	for i, w := range words {
+		s := strings.Trim(w.raw, `"'()[]{}<>,;:.?!`)
+		switch at := strings.IndexByte(s, '@'); {
+		case at > 0:
+			return s
+		case at == 0 && i > 0:
+			return strings.TrimSpace(words[i-1].raw) + s
+		}
+	}
+	return ""
 }
 
 // about reads whom a command is about, and the cell of a code card.

@@ -25,6 +25,7 @@ const (
 	Help     Verb = "help"
 	Lang     Verb = "lang"
 	Word     Verb = "word"
+	Mail     Verb = "mail"
 	Fraud    Verb = "fraud"
 	Lost     Verb = "lost"
 	Card     Verb = "card"
@@ -48,7 +49,7 @@ const (
 // known reports whether v is one of the verbs.
 func known(v Verb) bool {
 	switch v {
-	case Balance, Pay, Ask, Yes, No, Cancel, Refund, History, Nick, Help, Lang, Word, Fraud, Lost, Card, Block, Unblock, Verify,
+	case Balance, Pay, Ask, Yes, No, Cancel, Refund, History, Nick, Help, Lang, Word, Mail, Fraud, Lost, Card, Block, Unblock, Verify,
 		Till, Stop, Start, Close, Voucher, Redeem, Credit, Freeze, Unfreeze, Pause, State, Silence:
 		return true
 	}
@@ -76,9 +77,10 @@ type Command struct {
 	Ref      string        // upper case: No, Cancel, Refund, Verify
 	Page     int           // History; 0 if not given
 	Nick     string        // Nick: as typed but in lower case and without accents; may be invalid, the conversation says so
-	About    Verb          // Help
+	About    Verb          // Help; Mail: Stop, or "" for an address
 	Lang     string        // Lang: lower case; "" if not given
 	Word     string        // Word: lower case; may be invalid
+	Address  string        // Mail: as typed; may be invalid; "" if not given
 	Cell     string        // Lost, Card: digits
 	Day      int           // Till: day of the month; 0 if not given
 	Month    int           // Till

@@ -72,6 +72,9 @@ func (n *notation) rest(c Command) {
 		n.field("to", c.Lang)
 	case Word:
 		n.field("word", c.Word)
+	case Mail:
+		n.field("address", c.Address)
+		n.field("about", string(c.About))
 	case Till:
 		if c.Day > 0 {
 			n.field("date", fmt.Sprintf("%02d/%02d", c.Day, c.Month))

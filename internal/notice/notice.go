@@ -64,11 +64,15 @@ type Voice struct {
 	book  *phrase.Book
 	set   *setting.Settings
 	house map[string]phrase.Fields // by language: what every text may name
+
+	// Letters are the lines that are e-mail: receipts of money go to the
+	// telephone too.
+	Letters map[string]bool
 }
 
 // New returns a voice that speaks the languages of book.
 func New(book *phrase.Book, set *setting.Settings) *Voice {
-	v := &Voice{book: book, set: set, house: map[string]phrase.Fields{}}
+	v := &Voice{book: book, set: set, house: map[string]phrase.Fields{}, Letters: map[string]bool{}}
 	for _, l := range book.Languages() {
 		v.house[l] = v.houseFields(l)
 	}
@@ -311,12 +315,27 @@ func (v *Voice) send(ctx context.Context, tx *store.Tx, to *member.Member, word,
 	if err != nil {
 		return err
 	}
-	return tx.Enqueue(ctx, store.Out{To: to.Number, Text: text, Gateway: to.Line, Priority: p, Expires: until}, to)
+	o := store.Out{To: to.Number, Text: text, Gateway: to.Line, Priority: p, Expires: until}
+	if err := tx.Enqueue(ctx, o, to); err != nil || p != sms.Receipt || !v.Letters[to.Line] {
+		return err
+	}
+	o.Gateway = ""
+	return tx.Enqueue(ctx, o, to)
+}
+
+// Write writes to an e-mail address about a member, by a line that is e-mail.
+func (v *Voice) Write(ctx context.Context, tx *store.Tx, about *member.Member, to sms.Address, line, key string, f Fields) error {
+	text, err := v.render(about.Language, "", key, f)
+	if err != nil {
+		return err
+	}
+	return tx.Enqueue(ctx, store.Out{Address: to, Text: text, Gateway: line, Priority: sms.Notice, Expires: tx.Now().Add(noticeLife)}, about)
 }
 
 // A Stranger is a number without account, or one that is just being erased.
 type Stranger struct {
 	Number   sms.Number
+	Address  sms.Address // instead of Number, if it is not zero
 	Language string
 	Line     string
 	Word     string
@@ -334,7 +353,7 @@ func (v *Voice) Stranger(ctx context.Context, tx *store.Tx, to Stranger, key str
 		return err
 	}
 	return tx.Enqueue(ctx, store.Out{
-		To: to.Number, Text: text, Gateway: to.Line, Priority: sms.Notice, Expires: tx.Now().Add(noticeLife),
+		To: to.Number, Address: to.Address, Text: text, Gateway: to.Line, Priority: sms.Notice, Expires: tx.Now().Add(noticeLife),
 	}, nil)
 }
 

@@ -292,6 +292,9 @@ func (d *Desk) renumber(ctx context.Context, tx *store.Tx, o *order.Order) error
 	if err := tx.SaveOrder(ctx, o); err != nil {
 		return err
 	}
+	if _, err := d.Unbind(ctx, tx, m); err != nil { // whoever had the telephone reads mail on it
+		return err
+	}
 	m.Number, m.Line, m.SeenAt = number, "", tx.Now()
 	m.FrozenAt, m.FrozenBy, m.LostAt, m.LockedTill = time.Time{}, "", time.Time{}, time.Time{}
 	m.DoubtTill = tx.Now().Add(Doubt)

@@ -48,6 +48,9 @@ func (d *Desk) Protect(ctx context.Context, tx *store.Tx, m *member.Member) erro
 	if err := d.CancelOwn(ctx, tx, m); err != nil {
 		return err
 	}
+	if _, err := d.Unbind(ctx, tx, m); err != nil {
+		return err
+	}
 	out, err := tx.PaidOutSince(ctx, m.ID, tx.Now().Add(-dayLong), maxPaidOut)
 	if err != nil {
 		return err
@@ -69,6 +72,29 @@ func (d *Desk) Protect(ctx context.Context, tx *store.Tx, m *member.Member) erro
 		return err
 	}
 	return d.Voice.Alert(ctx, tx, "VOL", notice.Phrase{Key: "alerte.vol"}, m)
+}
+
+// Unbind ends the e-mail address of a member, and whatever she asked about
+// another; she is written to by SMS from then on. It reports whether she had one.
+func (d *Desk) Unbind(ctx context.Context, tx *store.Tx, m *member.Member) (had bool, err error) {
+	all, err := tx.Mailboxes(ctx, m)
+	if err != nil {
+		return false, err
+	}
+	phone := ""
+	for _, b := range all {
+		if b.Bound {
+			had, phone = true, b.Line
+		}
+		if err := tx.EndMailbox(ctx, b.ID); err != nil {
+			return had, err
+		}
+	}
+	if !d.Voice.Letters[m.Line] {
+		return had, nil
+	}
+	m.Line = phone
+	return had, tx.SeeMember(ctx, m)
 }
 
 // dispute puts a payment in doubt once: what is still there of it is held.

@@ -85,7 +85,7 @@ var verbs = map[string]map[string]string{
 		"ask":     "demande, demander, d, facture", "yes": "oui, o, ok, confirme, valide", "no": "non, n, refus, refuse",
 		"cancel": "annule, annuler, annulation, erreur", "refund": "rends, rendre, rembourse",
 		"history": "histo, historique, relevé, h", "nick": "pseudo, surnom", "help": "aide, ?, info, menu",
-		"lang": "langue", "word": "mot", "fraud": "vol, fraude", "lost": "perdu, volé", "card": "carte",
+		"lang": "langue", "word": "mot", "mail": "mail, courriel, email, mél", "fraud": "vol, fraude", "lost": "perdu, volé", "card": "carte",
 		"block": "bloque, bloquer", "unblock": "débloque, débloquer", "verify": "vérif, vérifie", "till": "caisse",
 		"stop": "stop, arrêt", "start": "reprendre", "close": "fermer", "voucher": "bon", "redeem": "encaisse",
 		"admin.credit": "crédite, créditer", "admin.freeze": "gèle, geler", "admin.unfreeze": "dégèle, dégeler",
@@ -94,7 +94,7 @@ var verbs = map[string]map[string]string{
 	"en": {
 		"balance": "balance, bal, b", "pay": "pay, p, send", "ask": "ask, request, r", "yes": "yes, y", "no": "no",
 		"cancel": "cancel", "refund": "refund", "history": "history, sta", "nick": "nick", "help": "help", "lang": "lang",
-		"word": "word", "fraud": "fraud", "lost": "lost, stolen", "card": "card", "block": "block", "unblock": "unblock",
+		"word": "word", "mail": "mail, email", "fraud": "fraud", "lost": "lost, stolen", "card": "card", "block": "block", "unblock": "unblock",
 		"verify": "verify, check", "till": "till", "stop": "stop", "start": "start", "close": "close", "voucher": "voucher",
 		"redeem": "redeem", "admin.credit": "credit", "admin.freeze": "freeze", "admin.unfreeze": "unfreeze",
 		"admin.pause": "pause", "admin.state": "state", "silence": "thanks",

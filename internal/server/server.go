@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -122,8 +123,14 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.Merchants = &merchant.Service{DB: db, Voice: voice, Set: &set, Reserved: parser.Knows, Alert: s.alert, Emit: s.emit}
 	s.Webhooks = c.Webhooks
 	s.sender = webhook.NewSender(db, s.roster.Duty("webhooks", nil), c.Webhooks)
-	options := teller.Options{Always: c.Always, Merchants: s.Merchants, Backup: map[string]string{}, ModemDown: s.modemDown}
+	options := teller.Options{Always: map[string]bool{}, Merchants: s.Merchants, Backup: map[string]string{}, ModemDown: s.modemDown}
+	maps.Copy(options.Always, c.Always)
 	for _, l := range c.Lines {
+		if p, is := l.Gateway.(sms.Postal); is { // which proves an account somewhere, and not who is before it
+			p.Consult(letters{db})
+			voice.Letters[l.Name], options.Always[l.Name] = true, true
+			options.Letters = append(options.Letters, l.Name)
+		}
 		if l.Backup != "" {
 			options.Backup[l.Name] = l.Backup
 		}
@@ -154,6 +161,23 @@ func speak(book *phrase.Book, set *setting.Settings) (*grammar.Parser, *notice.V
 func (s *Server) alert(ctx context.Context, tx *store.Tx, rule string) error {
 	what := notice.Phrase{Key: "alerte.regle", Fields: notice.Fields{"rule": rule}}
 	return s.Desk.Voice.Alert(ctx, tx, rule, what, nil)
+}
+
+// letters is what the books know of e-mail addresses.
+type letters struct{ db *store.DB }
+
+// Correspondent implements sms.AddressBook.
+func (l letters) Correspondent(ctx context.Context, to sms.Number, at sms.Address) (c sms.Correspondent, err error) {
+	err = l.db.View(ctx, func(tx *store.Tx) (err error) {
+		c, err = tx.Correspondent(ctx, to, at)
+		return err
+	})
+	return c, err
+}
+
+// Note implements sms.AddressBook.
+func (l letters) Note(ctx context.Context, from sms.Address, h sms.Heading) error {
+	return l.db.Update(ctx, func(tx *store.Tx) error { return tx.NoteHeading(ctx, from, h) })
 }
 
 // findStaff is how people who sign in are found.

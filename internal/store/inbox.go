@@ -225,6 +225,9 @@ func (tx *Tx) Forget(ctx context.Context) error {
 			_, err = tx.exec(ctx, old.text, micros(tx.now.Add(-old.age)))
 		}
 	}
+	if err == nil {
+		err = tx.forgetMail(ctx)
+	}
 	return err
 }
 

@@ -184,6 +184,9 @@ func (tx *Tx) Erase(ctx context.Context, m *member.Member, nickFree time.Time) e
 	if err := tx.clearMember(ctx, int64(m.ID)); err != nil {
 		return err
 	}
+	if err := tx.EndMailboxes(ctx, m.ID); err != nil {
+		return err
+	}
 	return tx.eraseKey(ctx, m.Key)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"maillon/internal/member"
@@ -28,6 +29,7 @@ const (
 type Out struct {
 	ID         int64
 	To         sms.Number
+	Address    sms.Address // instead of To, if it is not zero: by an e-mail gateway
 	Text       string
 	Member     member.ID // 0: a stranger, or somebody just erased
 	Gateway    string
@@ -70,6 +72,10 @@ func (tx *Tx) Enqueue(ctx context.Context, o Out, to *member.Member) (err error)
 	if err != nil {
 		return err
 	}
+	recipient := o.To.E164()
+	if !o.Address.IsZero() {
+		recipient = o.Address.Text()
+	}
 	_, segments := sms.Segments(o.Text)
 	next := tx.now
 	if o.Next.After(next) {
@@ -79,7 +85,7 @@ func (tx *Tx) Enqueue(ctx context.Context, o Out, to *member.Member) (err error)
 	if err != nil {
 		return err
 	}
-	tx.behind.add(outboxSheet, id, micros(tx.now), int64(o.Member), key.id, key.seal("outbox", o.To.E164()+"\x00"+o.Text), o.Gateway,
+	tx.behind.add(outboxSheet, id, micros(tx.now), int64(o.Member), key.id, key.seal("outbox", recipient+"\x00"+o.Text), o.Gateway,
 		int64(o.Priority), micros(o.Expires), micros(next), Queued, int64(segments))
 	tx.touch(Outgoing)
 	return nil
@@ -109,12 +115,14 @@ func (tx *Tx) scanOut(scan func(...any) error) (Out, error) {
 	if err != nil {
 		return o, fmt.Errorf("message %d: %w", o.ID, err)
 	}
-	number, text := cutLetter(text)
+	recipient, text := cutLetter(text)
 	o.Text = text
-	if number == "" {
-		return o, nil
+	switch {
+	case strings.Contains(recipient, "@"):
+		o.Address, err = sms.ParseAddress(recipient)
+	case recipient != "":
+		o.To, err = sms.FromE164(recipient)
 	}
-	o.To, err = sms.FromE164(number)
 	return o, err
 }
 

@@ -24,14 +24,16 @@ func (k *talk) do(ctx context.Context) error {
 
 // doVerb does one command that was understood.
 func (k *talk) doVerb(ctx context.Context) error {
-	if admin, ok := k.adminVerb(); ok {
+	if admin, ok := k.adminVerb(); ok && k.byMail() {
+		return notice.Refuse("mail.sms", nil)
+	} else if ok {
 		return admin(ctx)
 	}
 	act, ok := map[grammar.Verb]func(context.Context) error{
 		grammar.Silence: func(context.Context) error { return nil },
 		grammar.Balance: k.balance, grammar.History: k.history, grammar.Till: k.till, grammar.Verify: k.verify,
 		grammar.Pay: k.pay, grammar.Ask: k.ask, grammar.Yes: k.yes, grammar.No: k.no, grammar.Cancel: k.cancel, grammar.Refund: k.refund,
-		grammar.Nick: k.nick, grammar.Lang: k.lang, grammar.Word: k.word, grammar.Help: k.help,
+		grammar.Nick: k.nick, grammar.Lang: k.lang, grammar.Word: k.word, grammar.Mail: k.mail, grammar.Help: k.help,
 		grammar.Stop: k.stop, grammar.Start: k.start, grammar.Close: k.close,
 		grammar.Fraud: k.fraud, grammar.Lost: k.lost, grammar.Card: k.card, grammar.Block: k.block, grammar.Unblock: k.unblock,
 	}[k.command.Verb]
@@ -139,6 +141,10 @@ func (k *talk) help(ctx context.Context) error {
 	case grammar.Credit:
 		if k.from.Role.MayCredit() {
 			return k.answer(ctx, "aide.credite", nil)
+		}
+	case grammar.Mail:
+		if len(k.options.Letters) > 0 {
+			return k.answer(ctx, "mail.aide", nil)
 		}
 	}
 	return k.answer(ctx, "aide", nil)

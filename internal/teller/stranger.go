@@ -9,7 +9,6 @@ import (
 	"maillon/internal/guard"
 	"maillon/internal/member"
 	"maillon/internal/notice"
-	"maillon/internal/sms"
 	"maillon/internal/store"
 )
 
@@ -17,14 +16,16 @@ import (
 // prove nothing: a borrowed phone can protect an account, and no robot costs much.
 const lostAnswers, lostAnswersInAll = 10, 100
 
-// stranger answers a mobile number without account: once a day that it has
-// none, and whoever has lost a phone.
+// stranger answers a mobile number or an e-mail address without account: once a
+// day that it has none, and whoever has lost a phone.
 func (t *Teller) stranger(ctx context.Context, tx *store.Tx, h hearing) error {
-	now, n := tx.Now(), h.number
-	if !n.Mobile() { // nobody reads an SMS there, and some numbers are dear
+	now, n, id := tx.Now(), h.number, h.number.E164()
+	if h.byMail() {
+		id = h.address.Text()
+	} else if !n.Mobile() { // nobody reads an SMS there, and some numbers are dear
 		return nil
 	}
-	v, err := tx.Visitor(ctx, n.E164())
+	v, err := tx.Visitor(ctx, id)
 	if err != nil || v.FloodTill.After(now) {
 		return err
 	}
@@ -32,14 +33,14 @@ func (t *Teller) stranger(ctx context.Context, tx *store.Tx, h hearing) error {
 	if v.FloodTAT, ok = guard.Rate(v.FloodTAT, now, t.set.Flood.N, t.set.Flood.In); !ok {
 		v.FloodTill = now.Add(t.set.Flood.Pause)
 	}
-	if err := tx.SaveVisitor(ctx, n.E164(), v); err != nil {
+	if err := tx.SaveVisitor(ctx, id, v); err != nil {
 		return err
 	}
 	refused, err := tx.HasRefused(ctx, n)
 	if err != nil || refused { // we promised never to write to it again
 		return err
 	}
-	to := notice.Stranger{Number: n, Language: h.language(), Line: h.Gateway}
+	to := notice.Stranger{Number: n, Address: h.address, Language: h.language(), Line: h.Gateway}
 	if to.Language == "" {
 		to.Language = t.set.Language
 	}
@@ -52,16 +53,20 @@ func (t *Teller) stranger(ctx context.Context, tx *store.Tx, h hearing) error {
 	switch {
 	case h.missed == nil && h.command.Verb == grammar.Silence:
 		return nil
-	case h.missed == nil && h.command.Verb == grammar.Lost && h.command.Who != "":
+	case h.missed == nil && h.command.Verb == grammar.Lost && h.command.Who != "" && !h.byMail():
 		return t.strangerLost(ctx, tx, to, h.command)
 	}
 	if heard, err := t.strangerBuys(ctx, tx, h); heard || err != nil {
 		return err
 	}
-	if ok, err := t.mayAnswer(ctx, tx, n); err != nil || !ok {
+	if ok, err := t.mayAnswer(ctx, tx, id); err != nil || !ok {
 		return err
 	}
-	return t.voice.Stranger(ctx, tx, to, "nonmembre", nil)
+	key := "nonmembre"
+	if h.byMail() {
+		key = "mail.inconnu"
+	}
+	return t.voice.Stranger(ctx, tx, to, key, nil)
 }
 
 // strangerBuys lets merchants hear a stranger, as long as any may be answered today.
@@ -80,8 +85,8 @@ func (t *Teller) strangerBuys(ctx context.Context, tx *store.Tx, h hearing) (boo
 
 // mayAnswer counts an answer to a stranger, and reports whether it is within
 // the limits of the day.
-func (t *Teller) mayAnswer(ctx context.Context, tx *store.Tx, n sms.Number) (bool, error) {
-	one, err := tx.Count(ctx, tx.StrangerTally(n.E164()), t.set.Midnight(tx.Now()))
+func (t *Teller) mayAnswer(ctx context.Context, tx *store.Tx, id string) (bool, error) {
+	one, err := tx.Count(ctx, tx.StrangerTally(id), t.set.Midnight(tx.Now()))
 	if err != nil || one > t.set.Stranger {
 		return false, err
 	}
@@ -149,6 +154,9 @@ func (t *Teller) reportLost(ctx context.Context, tx *store.Tx, m *member.Member,
 		return "", nil, err
 	}
 	if err := t.desk.CancelOwn(ctx, tx, m); err != nil {
+		return "", nil, err
+	}
+	if _, err := t.desk.Unbind(ctx, tx, m); err != nil { // whoever has the phone reads mail on it
 		return "", nil, err
 	}
 	return "perdu", notice.Fields{"who": who}, tx.Raise(ctx, "LOST", m.ID)

@@ -34,6 +34,7 @@ type Options struct {
 	Own       []sms.Number      // the server's own lines: what comes from them is never answered
 	Always    map[string]bool   // the gateways whose senders may be forged: every payment asks for its code
 	Backup    map[string]string // of each line, the one that takes over when it is down
+	Letters   []string          // the gateways that are e-mail
 	ModemDown func() bool       // whether the worst line is down; nil: never
 	Merchants Listener          // hears what begins with a word of theirs; nil: there are none
 }
@@ -90,7 +91,8 @@ func (t *Teller) Receive(ctx context.Context, m sms.Incoming) error {
 // A hearing is one SMS as far as it is understood without the books.
 type hearing struct {
 	sms.Incoming
-	number  sms.Number // zero: nobody who can be answered
+	number  sms.Number  // zero: nobody who can be answered, unless there is an address
+	address sms.Address // of an e-mail that proves its sender
 	command grammar.Command
 	missed  *grammar.Misunderstanding // nil if it was understood
 }
@@ -105,7 +107,11 @@ func (t *Teller) hear(m sms.Incoming) (h hearing, err error) {
 		}
 	}()
 	h.Incoming = m
-	if h.number, err = sms.ParseNumber(m.From, t.set.Region()); err != nil || slices.Contains(t.options.Own, h.number) {
+	if m.Proof == sms.Signed {
+		if h.address, err = sms.ParseAddress(m.From); err != nil {
+			return h, nil
+		}
+	} else if h.number, err = sms.ParseNumber(m.From, t.set.Region()); err != nil || slices.Contains(t.options.Own, h.number) {
 		h.number = sms.Number{}
 		return h, nil
 	}
@@ -122,7 +128,7 @@ func (t *Teller) hear(m sms.Incoming) (h hearing, err error) {
 // putAside journals an SMS that could not be handled, for somebody to look at,
 // and tells the administrators once a day.
 func (t *Teller) putAside(ctx context.Context, tx *store.Tx, h hearing) error {
-	from, err := t.sender(ctx, tx, h.number)
+	from, err := t.sender(ctx, tx, h)
 	if err != nil {
 		return err
 	}
@@ -141,18 +147,6 @@ func (t *Teller) putAside(ctx context.Context, tx *store.Tx, h hearing) error {
 	return t.voice.Alert(ctx, tx, rule, ruleFields(rule), nil)
 }
 
-// sender returns who wrote: nil is a stranger, or nobody who can be answered.
-func (t *Teller) sender(ctx context.Context, tx *store.Tx, n sms.Number) (*member.Member, error) {
-	if n.IsZero() {
-		return nil, nil
-	}
-	from, err := tx.MemberByNumber(ctx, n)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	return from, err
-}
-
 // A talk is one SMS being answered.
 type talk struct {
 	*Teller
@@ -162,16 +156,21 @@ type talk struct {
 }
 
 func (t *Teller) receive(ctx context.Context, tx *store.Tx, h hearing) error {
-	from, err := t.sender(ctx, tx, h.number)
+	from, err := t.sender(ctx, tx, h)
 	if err != nil {
 		return err
 	}
 	first, err := tx.Receive(ctx, h.Incoming, from)
-	if err != nil || !first || h.number.IsZero() {
+	if err != nil || !first || h.number.IsZero() && !h.byMail() {
 		return err
 	}
 	if h.Charge != nil { // it is paid for: no limit holds it up
 		if heard, err := t.forMerchants(ctx, tx, h, from); heard || err != nil {
+			return err
+		}
+	}
+	if h.byMail() {
+		if done, err := t.proves(ctx, tx, h, from); err != nil || done {
 			return err
 		}
 	}
@@ -182,13 +181,17 @@ func (t *Teller) receive(ctx context.Context, tx *store.Tx, h hearing) error {
 }
 
 // forMerchants lets merchants hear an SMS that begins with none of our words, and
-// reports whether it was for one of them.
+// reports whether it was for one of them. A client is a number: who writes by
+// e-mail is one only as a member.
 func (t *Teller) forMerchants(ctx context.Context, tx *store.Tx, h hearing, from *member.Member) (bool, error) {
-	words := strings.Fields(h.Text)
-	if t.options.Merchants == nil || len(words) == 0 || t.parser.Knows(words[0]) {
+	words, number := strings.Fields(h.Text), h.number
+	if h.byMail() && from != nil {
+		number = from.Number
+	}
+	if t.options.Merchants == nil || number.IsZero() || len(words) == 0 || t.parser.Knows(words[0]) {
 		return false, nil
 	}
-	return t.options.Merchants.Hear(ctx, tx, h.Incoming, h.number, from)
+	return t.options.Merchants.Hear(ctx, tx, h.Incoming, number, from)
 }
 
 // heard answers somebody whom we know.
@@ -206,7 +209,7 @@ func (t *Teller) heard(ctx context.Context, tx *store.Tx, h hearing, from *membe
 		}
 		return k.answer(ctx, "gele", notice.Fields{"d": notice.Day(from.BlockedSince())})
 	}
-	if k.dormant() {
+	if !k.byMail() && k.dormant() {
 		r, err := k.desk.Rule(ctx, tx, "DOR1")
 		if err != nil {
 			return err
@@ -219,10 +222,12 @@ func (t *Teller) heard(ctx context.Context, tx *store.Tx, h hearing, from *membe
 			return err
 		}
 	}
-	if err := k.habits(ctx, before); err != nil {
-		return err
+	if !k.byMail() { // which tells nothing of who has the number now
+		if err := k.habits(ctx, before); err != nil {
+			return err
+		}
+		from.SeenAt = tx.Now()
 	}
-	from.SeenAt = tx.Now()
 	if !from.Chosen && k.language() != "" {
 		from.Language = k.language()
 	}
