@@ -66,14 +66,14 @@ type Sender struct {
 func NewSender(db *store.DB, d *duty.Duty, o Options) *Sender {
 	s := &Sender{db: db, duty: d, client: o.Client}
 	if s.client == nil {
-		s.client = client(o.Insecure)
+		s.client = NewClient(o.Insecure)
 	}
 	return s
 }
 
-// client returns what calls endpoints. It follows nobody elsewhere, knows no
+// NewClient returns what calls endpoints. It follows nobody elsewhere, knows no
 // proxy, and looks at each address just before it connects.
-func client(insecure bool) *http.Client {
+func NewClient(insecure bool) *http.Client {
 	d := &net.Dialer{Timeout: Timeout}
 	if !insecure {
 		d.Control = refuse
