@@ -13,7 +13,7 @@ export PATH := $(PATH):/usr/sbin
 LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Where goroutines share something. The others only run on one goroutine.
-RACE = ./internal/auth ./internal/console/... ./internal/copies ./internal/courier ./internal/merchant ./internal/phones ./internal/sentry ./internal/server ./internal/sms/... ./internal/store
+RACE = ./internal/auth ./internal/console/... ./internal/copies ./internal/courier ./internal/merchant ./internal/phones ./internal/sentry ./internal/server ./internal/sms/... ./internal/store ./internal/webhook
 
 FUZZ  = 5000x
 KILLS = 50
@@ -28,6 +28,7 @@ test: components vet real race twilio packaging vendure fuzz attacks kills disk 
 components:
 	.ci/components
 	cd internal/console/testdata/axe && npm ci --ignore-scripts --no-audit --no-fund
+	cd internal/webhook/testdata/standardwebhooks && npm ci --ignore-scripts --no-audit --no-fund
 	cd connectors/vendure && npm ci --ignore-scripts --no-audit --no-fund
 
 vet:
