@@ -1,9 +1,12 @@
 package page_test
 
 import (
+	"encoding/base32"
+	"encoding/json"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -281,6 +284,139 @@ func TestAWrongClockIsRefused(t *testing.T) {
 	b.tap("#ok")
 	b.press(code("47", "MAIL:5.00"))
 	b.said("REFUSÉ", "avance de 5 min")
+	b.Clean()
+}
+
+// A vector is a row of GNU Taler's reference: five codes, the oldest first.
+type vector struct {
+	Key, Algorithm string
+	Time           int64 // in seconds
+	Price          map[string]any
+	Codes          []string
+}
+
+var (
+	jbsw = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+	gezd = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+)
+
+func price(currency string, amount, decimals int) map[string]any {
+	return map[string]any{"currency": currency, "amount": amount, "decimals": decimals}
+}
+
+var vectors = []vector{
+	{jbsw, "totp", 1692000000, nil, []string{"92256783", "41114336", "49196840", "84999337", "98887641"}},
+	{jbsw, "totp_price", 1692000000, price("KUDOS", 250, 2), []string{"98497178", "96099217", "24369120", "41569724", "29526955"}},
+	{jbsw, "totp", 1700000000, nil, []string{"71735133", "74797823", "80406058", "13661763", "97996875"}},
+	{jbsw, "totp_price", 1700000000, price("KUDOS", 25, 1), []string{"54607904", "43495990", "15234769", "03533827", "08585709"}},
+	{gezd, "totp", 1234567890, nil, []string{"66186057", "39980357", "89005924", "38590587", "76240500"}},
+	{gezd, "totp_price", 1700000000, price("KUDOS", 1, 8), []string{"17987585", "75764956", "77678244", "43904527", "81523468"}},
+	{gezd, "totp_price", 1700000000, price("NETZBON", 1234, 0), []string{"88872067", "78642659", "84426762", "17590655", "11996810"}},
+}
+
+// What the page lets through is what GNU Taler's reference makes, bit for bit,
+// for two steps on either side and no further.
+func TestCodesAreGNUTalers(t *testing.T) {
+	b := open(t, "http://"+serve(t, handler(t, newStall())).at)
+	b.Do(chromedp.Navigate(b.URL + page.Root))
+	b.see("join")
+	for _, v := range vectors {
+		octets, err := base32.StdEncoding.DecodeString(v.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		given, err := json.Marshal(map[string]any{"key": octets, "algorithm": v.Algorithm, "time": v.Time * 1000, "price": v.Price, "codes": v.Codes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		try := `(async v => {
+			const {hold, match} = await import("/stall/codes.js");
+			const key = await hold(v.algorithm, Uint8Array.from(atob(v.key), c => c.charCodeAt(0)));
+			const found = code => time => match(v.algorithm, key, code, v.price, time);
+			const steps = await Promise.all(v.codes.map(c => found(c)(v.time)));
+			const far = await Promise.all([found(v.codes[0])(v.time + 30_000), found(v.codes[4])(v.time - 30_000), found("00000000")(v.time)]);
+			return steps.map(s => s - Math.floor(v.time / 30_000)).join() + " " + far.map(String).join();
+		})(` + string(given) + `)`
+		if got := browsertest.Run(b.Browser, chromedp.Evaluate[string](try, chromedp.EvalAwaitPromise)); got != "-2,-1,0,1,2 null,null,null" {
+			t.Errorf("%s at %d, %v: %s", v.Algorithm, v.Time, v.Price, got)
+		}
+	}
+	b.Clean()
+}
+
+// A stall with GNU Taler's codes asks for the price too, and for the code as an
+// authenticator shows it.
+func TestAStallWithTalersCodes(t *testing.T) {
+	s := newStall()
+	octets, err := base32.StdEncoding.DecodeString(jbsw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := s.links[token]
+	e.Algorithm, e.Key, e.Currency = "totp_price", octets, "KUDOS"
+	s.links[token] = e
+	s.skew = time.Until(time.Unix(1700000000, 0))
+	b := open(t, "http://"+serve(t, handler(t, s)).at)
+	b.before(`Date.now = () => 1700000000000`)
+	b.join()
+	sell := func(amount string) {
+		b.press(amount)
+		b.tap("#ok")
+		b.press("15234769")
+	}
+	sell("2,5")
+	b.said("PAYÉ", "Vente 1523 4769")
+	b.Do(chromedp.Reload())
+	b.see("sell")
+	sell("2,6")
+	b.said("REFUSÉ", "pas bon pour 2,60 KUDOS")
+	sell("2,50")
+	b.said("REFUSÉ", "Deux acheteurs dans la même demi-minute")
+	b.Clean()
+}
+
+// A seller with a keyboard alone sells, and the day is a file that spreadsheets
+// read, none of whose cells calculates.
+func TestTheDayIsAFile(t *testing.T) {
+	s := newStall()
+	e := s.links[token]
+	e.Templates[1].Description = `=HYPERLINK("x")`
+	s.links[token] = e
+	b := open(t, "http://"+serve(t, handler(t, s)).at)
+	b.before(`URL.createObjectURL = file => { file.text().then(text => window.file = text); return "data:text/csv," }`)
+	b.join()
+	b.Do(chromedp.Focus(chromedp.CSS("#favourites button:nth-of-type(2)")), chromedp.KeyEvent(kb.Enter),
+		chromedp.Focus(chromedp.CSS("#entry")), chromedp.KeyEvent("07.5"+kb.Enter))
+	b.shows("7,50 MAIL")
+	made := code("05", "MAIL:7.50")
+	b.Do(chromedp.Focus(chromedp.CSS("#entry")), chromedp.KeyEvent(made))
+	b.said("PAYÉ", "Vente 05 ")
+	b.tap("#to-day")
+	b.see("sales")
+	b.tap("#csv")
+	b.Until(`window.file`)
+	rows := strings.Split(browsertest.Run(b.Browser, chromedp.Evaluate[string](`window.file`)), "\r\n")
+	if len(rows) != 3 || !strings.HasSuffix(rows[0], `"date","time","template","description","code","amount","currency","given_back"`) {
+		t.Fatalf("the file is %q", rows)
+	}
+	if want := `"3FHX","'=HYPERLINK(""x"")","05 ` + made[2:] + `","7.50","MAIL",""`; !strings.HasSuffix(rows[1], want) {
+		t.Errorf("a sale is %s, want %s", rows[1], want)
+	}
+	b.Faults() // what Chromium says of the file
+}
+
+// Two windows of one telephone let a code through once.
+func TestTwoWindowsLetACodeThroughOnce(t *testing.T) {
+	b := open(t, "http://"+serve(t, handler(t, newStall())).at)
+	b.join()
+	race := `(async () => {
+		const {sell} = await import("/stall/books.js");
+		const all = await Promise.all(Array.from({length: 20}, () => sell({mark: "1:47", at: 1, amount: 500, step: 1, number: "47", code: "47000000", template: "", description: ""})));
+		return all.filter(earlier => !earlier).length;
+	})()`
+	if got := browsertest.Run(b.Browser, chromedp.Evaluate[int](race, chromedp.EvalAwaitPromise)); got != 1 {
+		t.Errorf("let through %d times", got)
+	}
 	b.Clean()
 }
 

@@ -42,6 +42,7 @@ function speak(which) {
 	for (const e of document.querySelectorAll("[data-label]")) {
 		e.setAttribute("aria-label", say(e.dataset.label));
 	}
+	$("point").textContent = lang === "fr" ? "," : ".";
 	document.title = till ? till.stall : say("title");
 }
 
@@ -289,7 +290,7 @@ function pad() {
 		const b = document.createElement("button");
 		b.type = "button";
 		b.id = key === "point" ? key : "key-" + key;
-		b.textContent = key === "point" ? "," : key === "delete" ? "⌫" : key;
+		b.textContent = key === "delete" ? "⌫" : key;
 		if (key === "delete") {
 			b.dataset.label = "delete";
 		}
