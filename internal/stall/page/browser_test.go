@@ -1,11 +1,11 @@
 package page_test
 
 import (
-	"encoding/base32"
 	"encoding/json"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"maillon/internal/browsertest"
+	"maillon/internal/otp"
 	"maillon/internal/stall/page"
 )
 
@@ -287,58 +288,53 @@ func TestAWrongClockIsRefused(t *testing.T) {
 	b.Clean()
 }
 
-// A vector is a row of GNU Taler's reference: five codes, the oldest first.
-type vector struct {
-	Key, Algorithm string
-	Time           int64 // in seconds
-	Price          map[string]any
-	Codes          []string
-}
+// vectors are those by which any program tries its codes.
+const vectors = "../../otp/testdata/vectors.json"
 
-var (
-	jbsw = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-	gezd = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
-)
-
-func price(currency string, amount, decimals int) map[string]any {
-	return map[string]any{"currency": currency, "amount": amount, "decimals": decimals}
-}
-
-var vectors = []vector{
-	{jbsw, "totp", 1692000000, nil, []string{"92256783", "41114336", "49196840", "84999337", "98887641"}},
-	{jbsw, "totp_price", 1692000000, price("KUDOS", 250, 2), []string{"98497178", "96099217", "24369120", "41569724", "29526955"}},
-	{jbsw, "totp", 1700000000, nil, []string{"71735133", "74797823", "80406058", "13661763", "97996875"}},
-	{jbsw, "totp_price", 1700000000, price("KUDOS", 25, 1), []string{"54607904", "43495990", "15234769", "03533827", "08585709"}},
-	{gezd, "totp", 1234567890, nil, []string{"66186057", "39980357", "89005924", "38590587", "76240500"}},
-	{gezd, "totp_price", 1700000000, price("KUDOS", 1, 8), []string{"17987585", "75764956", "77678244", "43904527", "81523468"}},
-	{gezd, "totp_price", 1700000000, price("NETZBON", 1234, 0), []string{"88872067", "78642659", "84426762", "17590655", "11996810"}},
-}
-
-// What the page lets through is what GNU Taler's reference makes, bit for bit,
-// for two steps on either side and no further.
-func TestCodesAreGNUTalers(t *testing.T) {
+// What the page lets through is what the server makes, and GNU Taler's
+// reference, bit for bit: as far as the window goes on either side, and no
+// further.
+func TestCodesAreThoseOfTheVectors(t *testing.T) {
+	text, err := os.ReadFile(vectors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all struct{ Vectors []json.RawMessage }
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
 	b := open(t, "http://"+serve(t, handler(t, newStall())).at)
 	b.Do(chromedp.Navigate(b.URL + page.Root))
 	b.see("join")
-	for _, v := range vectors {
-		octets, err := base32.StdEncoding.DecodeString(v.Key)
-		if err != nil {
-			t.Fatal(err)
+	tried := map[string]int{}
+	for _, raw := range all.Vectors {
+		var v struct {
+			Algorithm string
+			Window    []string
 		}
-		given, err := json.Marshal(map[string]any{"key": octets, "algorithm": v.Algorithm, "time": v.Time * 1000, "price": v.Price, "codes": v.Codes})
-		if err != nil {
+		if err := json.Unmarshal(raw, &v); err != nil {
 			t.Fatal(err)
 		}
 		try := `(async v => {
 			const {hold, match} = await import("/stall/codes.js");
 			const key = await hold(v.algorithm, Uint8Array.from(atob(v.key), c => c.charCodeAt(0)));
-			const found = code => time => match(v.algorithm, key, code, v.price, time);
-			const steps = await Promise.all(v.codes.map(c => found(c)(v.time)));
-			const far = await Promise.all([found(v.codes[0])(v.time + 30_000), found(v.codes[4])(v.time - 30_000), found("00000000")(v.time)]);
-			return steps.map(s => s - Math.floor(v.time / 30_000)).join() + " " + far.map(String).join();
-		})(` + string(given) + `)`
-		if got := browsertest.Run(b.Browser, chromedp.Evaluate[string](try, chromedp.EvalAwaitPromise)); got != "-2,-1,0,1,2 null,null,null" {
-			t.Errorf("%s at %d, %v: %s", v.Algorithm, v.Time, v.Price, got)
+			const found = (code, off) => match(v.algorithm, key, code, v, (v.unix + 30 * off) * 1000);
+			const [first, last] = [v.window[0], v.window[v.window.length - 1]];
+			const far = [found(first, 1), found(last, -1), found(v.code.slice(0, 7), 0)];
+			return [await found(v.code, 0) - v.step, ...(await Promise.all(v.window.map(c => found(c, 0)))).map(at => at - v.step), ...await Promise.all(far)].map(String).join(" ");
+		})(` + string(raw) + `)`
+		want := "0"
+		for n := range v.Window {
+			want += " " + strconv.Itoa(n-len(v.Window)/2)
+		}
+		if got := browsertest.Run(b.Browser, chromedp.Evaluate[string](try, chromedp.EvalAwaitPromise)); got != want+" null null null" {
+			t.Errorf("%s\nis found at %s, want %s null null null", raw, got, want)
+		}
+		tried[v.Algorithm]++
+	}
+	for _, a := range otp.Algorithms {
+		if tried[string(a)] == 0 {
+			t.Errorf("no vector is %s", a)
 		}
 	}
 	b.Clean()
@@ -348,7 +344,7 @@ func TestCodesAreGNUTalers(t *testing.T) {
 // authenticator shows it.
 func TestAStallWithTalersCodes(t *testing.T) {
 	s := newStall()
-	octets, err := base32.StdEncoding.DecodeString(jbsw)
+	octets, err := otp.ParseKey("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -225,12 +225,13 @@ async function shut() {
 // --- a sale
 
 function open() {
-	favourites();
 	fresh();
 	stir();
 	sync();
 }
 
+// favourites shows what is sold: at the beginning of a sale, for nothing moves
+// under a finger.
 function favourites() {
 	const place = $("favourites");
 	place.replaceChildren(...till.templates.map(t => {
@@ -245,11 +246,11 @@ function favourites() {
 		b.addEventListener("click", () => pick(t));
 		return b;
 	}));
-	place.hidden = !till.templates.length;
 }
 
 function fresh() {
 	sale = {};
+	favourites();
 	ask("amount");
 }
 
@@ -564,12 +565,7 @@ async function report(some) {
 	const now = Date.now();
 	const drift = Math.round((asked + now) / 2 - time);
 	await books.sent(some, now);
-	const before = JSON.stringify(till.templates);
 	till = await books.amend({templates, drift, synced: now, latest: Math.abs(drift) > kinds[till.algorithm].window * step ? till.latest : now});
-	if (till && before !== JSON.stringify(templates)) {
-		favourites();
-		$("favourites").hidden ||= asking === "code";
-	}
 	if (till && !$("sell").hidden) {
 		$("wrong-clock").textContent = clockFault();
 	}
@@ -631,7 +627,6 @@ function listen() {
 	$("language").addEventListener("change", async () => {
 		speak($("language").value);
 		till = await books.amend({lang});
-		favourites();
 		await look();
 	});
 	$("sound").addEventListener("change", async () => { till = await books.amend({sound: $("sound").checked}); });
