@@ -165,7 +165,7 @@ func TestAStallSellsWithoutNetwork(t *testing.T) {
 
 	b.tap("#favourites button:nth-of-type(1)")
 	b.shows("Pot de miel · 5,00 MAIL")
-	good := code("47", "MAIL:5.00")
+	good := code(t, 47, 500)
 	b.press(good)
 	b.said("PAYÉ", "Vente 47 ")
 
@@ -177,7 +177,7 @@ func TestAStallSellsWithoutNetwork(t *testing.T) {
 	b.press("7,5")
 	b.tap("#ok")
 	b.shows("Légumes, au poids · 7,50 MAIL")
-	b.press(code("48", "MAIL:5.00"))
+	b.press(code(t, 48, 500))
 	b.said("REFUSÉ", "pas bon pour 7,50 MAIL")
 
 	b.Do(chromedp.Reload())
@@ -187,7 +187,7 @@ func TestAStallSellsWithoutNetwork(t *testing.T) {
 	b.said("REFUSÉ", "Ce code a déjà servi")
 	b.press("12")
 	b.tap("#ok")
-	b.press(code("49", "MAIL:12.00"))
+	b.press(code(t, 49, 1200))
 	b.said("PAYÉ", "Vente 49 ")
 	if sold, _ := s.sold(); sold != 0 {
 		t.Errorf("the server was away and knows of %d", sold)
@@ -283,7 +283,7 @@ func TestAWrongClockIsRefused(t *testing.T) {
 	b.shows("Aucun code ne peut être vérifié")
 	b.press("5")
 	b.tap("#ok")
-	b.press(code("47", "MAIL:5.00"))
+	b.press(code(t, 47, 500))
 	b.said("REFUSÉ", "avance de 5 min")
 	b.Clean()
 }
@@ -384,7 +384,7 @@ func TestTheDayIsAFile(t *testing.T) {
 	b.Do(chromedp.Focus(chromedp.CSS("#favourites button:nth-of-type(2)")), chromedp.KeyEvent(kb.Enter),
 		chromedp.Focus(chromedp.CSS("#entry")), chromedp.KeyEvent("07.5"+kb.Enter))
 	b.shows("7,50 MAIL")
-	made := code("05", "MAIL:7.50")
+	made := code(t, 5, 750)
 	b.Do(chromedp.Focus(chromedp.CSS("#entry")), chromedp.KeyEvent(made))
 	b.said("PAYÉ", "Vente 05 ")
 	b.tap("#to-day")
@@ -457,11 +457,11 @@ func TestEveryScreenIsForEverybody(t *testing.T) {
 	b.tap("#favourites button:nth-of-type(1)")
 	b.press("4712")
 	look("code")
-	b.press(code("47", "MAIL:5.00")[:4]) // wrong, all in all
+	b.press(code(t, 47, 500)[:4]) // wrong, all in all
 	b.see("verdict")
 	look("refused")
 	b.tap("#again")
-	b.press(code("47", "MAIL:5.00"))
+	b.press(code(t, 47, 500))
 	b.see("verdict")
 	look("paid")
 	b.tap("#next")
@@ -475,7 +475,7 @@ func TestEveryScreenIsForEverybody(t *testing.T) {
 		b.tap("#to-sell")
 		look("sell-" + language)
 		b.tap("#favourites button:nth-of-type(1)")
-		b.press(code("47", "MAIL:5.00"))
+		b.press(code(t, 47, 500))
 		b.see("verdict")
 		look("refused-" + language)
 		b.tap("#next")

@@ -2,16 +2,15 @@ package page_test
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"net/http"
 	"sync"
 	"testing"
 	"time"
 
+	"maillon/internal/money"
+	"maillon/internal/otp"
 	"maillon/internal/stall/page"
 )
 
@@ -93,14 +92,15 @@ func (s *stall) sold() (amounts, back int64) {
 	return amounts, back
 }
 
-// code is what a buyer's telephone shows for a payment of now.
-func code(number, amount string) string {
-	mac := hmac.New(sha256.New, key)
-	_ = binary.Write(mac, binary.BigEndian, time.Now().Unix()/30)
-	mac.Write([]byte(number + amount))
-	sum := mac.Sum(nil)
-	at := sum[len(sum)-1] & 15
-	return fmt.Sprintf("%s%06d", number, binary.BigEndian.Uint32(sum[at:])&0x7fffffff%1_000_000)
+// code is what the telephone of a buyer who pays now shows.
+func code(t *testing.T, number int, amount int64) string {
+	t.Helper()
+	mail := money.Currency{Code: "MAIL", Decimals: 2}
+	text, err := otp.Numbered.Code(key, otp.StepOf(time.Now()), number, money.New(amount, mail))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func handler(t *testing.T, s page.Stall) http.Handler {
