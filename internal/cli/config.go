@@ -50,7 +50,7 @@ type Config struct {
 // paths of secrets are as they can be opened, and are read with Secret.
 type GatewayConfig struct {
 	Name    string
-	Kind    string // "kannel", "twilio", "virtual" or one of linked
+	Kind    string // "kannel", "twilio", "mail", "virtual" or one of linked
 	Number  string // the line
 	Default bool
 	Backup  string
@@ -64,6 +64,7 @@ type GatewayConfig struct {
 	SendSMSURL, Username, PasswordFile, InPasswordFile, SMSC string // kannel
 
 	Linked LinkedConfig // link, phone, fortumo, txtnation
+	Mail   MailConfig   // mail
 
 	AccountSID, AuthTokenFile, From, MessagingServiceSID, BaseURL string // twilio
 	Catchup                                                       time.Duration
@@ -83,7 +84,7 @@ func (g GatewayConfig) Secret(path string) (sms.Secret, error) {
 
 // secretFiles returns the paths of all secrets of the gateway.
 func (g GatewayConfig) secretFiles() []string {
-	return slices.DeleteFunc([]string{g.PasswordFile, g.InPasswordFile, g.AuthTokenFile, g.Linked.KeyFile, g.Linked.SecretFile, g.Linked.CertificateFile}, func(p string) bool { return p == "" })
+	return slices.DeleteFunc([]string{g.PasswordFile, g.InPasswordFile, g.AuthTokenFile, g.Linked.KeyFile, g.Linked.SecretFile, g.Linked.CertificateFile, g.Mail.DKIMKeyFile, g.Mail.KeyFile}, func(p string) bool { return p == "" })
 }
 
 // An AdministratorConfig is one [administrator.NAME]. The name is the pseudo.

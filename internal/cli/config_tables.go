@@ -266,7 +266,7 @@ func (s *section) need(values map[string]string) {
 }
 
 // kinds are those of gateways, for people.
-const kinds = "kannel, twilio, link, phone, fortumo, txtnation and virtual"
+const kinds = "kannel, twilio, link, phone, fortumo, txtnation, mail and virtual"
 
 func (r *configReader) gateways(tree map[string]any) {
 	r.named(tree, "gateway", func(s *section) {
@@ -285,7 +285,9 @@ func (r *configReader) gateways(tree map[string]any) {
 		case "virtual":
 		case "link", "phone", "fortumo", "txtnation":
 			s.linked(&g)
-		case "modem", "smpp", "mail", "spool", "mm":
+		case mailKind:
+			s.mail(&g)
+		case "modem", "smpp", "spool", "mm":
 			s.fault(s.path+".kind", "%q is not built yet; there are %s", g.Kind, kinds)
 			clear(s.left)
 		case "":
@@ -335,6 +337,7 @@ func (s *section) twilio(g *GatewayConfig) {
 
 // checkLines looks at what one gateway says of another.
 func (r *configReader) checkLines() {
+	r.checkMail()
 	var defaults []string
 	for _, g := range r.config.Gateways {
 		if g.Kind == "virtual" && r.config.Database.URL != "" {

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"maillon/internal/courier"
@@ -36,13 +37,14 @@ type gateways struct {
 // open makes the gateways of a configuration; without any there are only
 // virtual phones.
 func (c Config) open() (*gateways, error) {
-	configs := c.Gateways
+	configs := slices.Clone(c.Gateways)
 	if len(configs) == 0 && c.Database.URL != "" {
 		return nil, exitf(ExitUsage, "there is no [gateway.NAME] in the configuration: beside a database server there are no virtual telephones instead")
 	}
 	if len(configs) == 0 {
 		configs = []GatewayConfig{{Name: sim.VillageLine, Kind: "virtual", Number: sim.VillageNumber().National(), Default: true}}
 	}
+	firstPhone(configs)
 	g := &gateways{handlers: map[string]http.Handler{}, always: map[string]bool{}}
 	for _, one := range configs {
 		if err := g.add(one, c); err != nil {
@@ -80,6 +82,12 @@ func (g *gateways) add(c GatewayConfig, all Config) error {
 		if line, err = g.addLinked(c, all.Settings.Region(), all.Link, line); err != nil {
 			return err
 		}
+	case mailKind:
+		m, err := newMail(c, all.Settings.Association)
+		if err != nil {
+			return err
+		}
+		line.Gateway = m
 	case "virtual":
 		v := virtual.New(c.Name)
 		line.Gateway = v

@@ -48,6 +48,7 @@ type Person struct {
 	ID        string    `json:"id"`
 	Nick      string    `json:"pseudo"`
 	Number    string    `json:"number"`
+	Mail      []Mail    `json:"mail,omitempty"`
 	State     string    `json:"state"`
 	Role      string    `json:"role,omitempty"`
 	Language  string    `json:"language"`
@@ -65,6 +66,13 @@ type Person struct {
 	AskTill   time.Time `json:"requests_closed_until,omitzero"`
 	DoubtTill time.Time `json:"card_asked_until,omitzero"`
 	Proved    time.Time `json:"card_proved,omitzero"`
+}
+
+// A Mail is an e-mail address by which she writes, or asks to.
+type Mail struct {
+	Address string    `json:"address"`
+	Bound   bool      `json:"bound"`
+	Since   time.Time `json:"since"`
 }
 
 // An Account is what a member has in one unit.
@@ -171,6 +179,13 @@ func (g *gathering) person(ctx context.Context) error {
 		ID: Label(m.ID), Nick: m.Nick, Number: m.Number.E164(), State: string(m.State), Role: string(m.Role), Language: m.Language, Muted: m.Muted,
 		Word: m.Word != "", Card: err == nil, Line: m.Line, Opened: m.OpenedAt, Seen: m.SeenAt, Frozen: m.FrozenAt, Lost: m.LostAt,
 		Locked: m.LockedTill, LookTill: m.LookTill, AskTill: m.AskTill, DoubtTill: m.DoubtTill, Proved: m.ProvedAt,
+	}
+	boxes, err := g.tx.Mailboxes(ctx, m)
+	if err != nil {
+		return err
+	}
+	for _, b := range boxes {
+		g.d.Member.Mail = append(g.d.Member.Mail, Mail{b.Address.Text(), b.Bound, b.Since})
 	}
 	g.d.Member.Blocks, err = g.tx.Blocks(ctx, m.ID)
 	return err

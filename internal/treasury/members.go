@@ -102,6 +102,19 @@ func (t *Treasury) Mute(ctx context.Context, tx *store.Tx, by string, m *member.
 	return t.answerBalance(ctx, tx, m, key, notice.Fields{})
 }
 
+// EndMail ends the e-mail address of a member, and tells her telephone.
+func (t *Treasury) EndMail(ctx context.Context, tx *store.Tx, by string, m *member.Member, reason string) error {
+	if m.State == member.Closed {
+		return ErrClosed
+	}
+	tx.Act(by, "endmail", on(m), reason)
+	had, err := t.Desk.Unbind(ctx, tx, m)
+	if err != nil || !had {
+		return err
+	}
+	return t.Desk.Voice.Answer(ctx, tx, m, "mail.stop", nil)
+}
+
 func (t *Treasury) answerBalance(ctx context.Context, tx *store.Tx, m *member.Member, key string, f notice.Fields) (err error) {
 	if f["bal"], err = t.Desk.Balance(ctx, tx, m, t.Desk.Set.Currency()); err != nil {
 		return err

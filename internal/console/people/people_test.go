@@ -16,6 +16,7 @@ import (
 	"maillon/internal/money"
 	"maillon/internal/order"
 	"maillon/internal/server"
+	"maillon/internal/sms"
 	"maillon/internal/store"
 	"maillon/internal/treasury"
 )
@@ -200,6 +201,38 @@ func TestAllThatIsKnown(t *testing.T) {
 	}
 	if got := c.Get("cam", sheet(c, "lena")+"/data.json"); got.Status != http.StatusForbidden {
 		t.Errorf("a cashier gets %d", got.Status)
+	}
+}
+
+// An address by which a member writes is shown, is in her data, and is unbound.
+func TestAnAddressIsShownAndUnbound(t *testing.T) {
+	c := open(t)
+	if got := c.Get("fay", sheet(c, "lena")+"/change"); got.Says("No more e-mail") {
+		t.Error("without an address, one is unbound")
+	}
+	lena := c.Member("lena")
+	c.Update(func(ctx context.Context, tx *store.Tx) error {
+		a, err := sms.ParseAddress("lena@example.org")
+		if err != nil {
+			return err
+		}
+		return tx.SaveMailbox(ctx, lena, &store.Mailbox{Address: a, Bound: true})
+	})
+	if got := c.Get("fay", sheet(c, "lena")); !got.Says("lena@example.org") {
+		t.Errorf("the sheet says %s", got.Text)
+	}
+	if got := c.Get("tess", sheet(c, "lena")+"/data"); !got.Says("lena@example.org") {
+		t.Errorf("the page says %s", got.Text)
+	}
+	if got := c.Get("tess", sheet(c, "lena")+"/data.json"); !strings.Contains(got.Body, `"address": "lena@example.org"`) {
+		t.Errorf("the file says %s", got.Body)
+	}
+	if got := c.Get("fay", sheet(c, "lena")+"/change"); !got.Says("No more e-mail") {
+		t.Errorf("what can be changed is %s", got.Text)
+	}
+	got := c.Post("fay", sheet(c, "lena")+"/change", "what", "endmail", "reason", "her provider was broken into", "seen", seen(t, c, "lena"))
+	if got.Status != http.StatusSeeOther || c.Get("fay", sheet(c, "lena")).Says("lena@example.org") {
+		t.Errorf("unbound: %d %s", got.Status, got.Text)
 	}
 }
 

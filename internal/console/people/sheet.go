@@ -28,6 +28,7 @@ type sheetView struct {
 	*member.Member
 	Name      string
 	Phone     string // in full: whoever is at the desk needs it
+	Mail      string // the same; "" if she has none
 	Balance   money.Amount
 	Held      money.Amount
 	May       payment.Allowance
@@ -112,6 +113,15 @@ func (r room) gather(ctx context.Context, tx *store.Tx, v *frame.Visit, m *membe
 	} {
 		if err := step(); err != nil {
 			return s, err
+		}
+	}
+	boxes, err := tx.Mailboxes(ctx, m)
+	if err != nil {
+		return s, err
+	}
+	for _, b := range boxes {
+		if b.Bound {
+			s.Mail = b.Address.Text()
 		}
 	}
 	_, err = tx.Card(ctx, m)
@@ -264,6 +274,7 @@ func (r room) changes(v *frame.Visit) error {
 // deeds are what the desk does to a member, with the right that each needs.
 var deeds = map[string]auth.Right{
 	"freeze": auth.Freeze, "unfreeze": auth.Freeze, "nick": auth.Register, "language": auth.Register, "mute": auth.Register, "unmute": auth.Register,
+	"endmail":  auth.Register,
 	"renumber": auth.Renumber, "stopmove": auth.Renumber, "erase": auth.Erase,
 }
 
@@ -328,6 +339,8 @@ func (r room) do(ctx context.Context, tx *store.Tx, v *frame.Visit, m *member.Me
 		return t.Speak(ctx, tx, by, m, value, reason)
 	case "mute", "unmute":
 		return t.Mute(ctx, tx, by, m, what == "mute", reason)
+	case "endmail":
+		return t.EndMail(ctx, tx, by, m, reason)
 	case "renumber":
 		n, err := sms.ParseNumber(value, r.server.Settings.Region())
 		if err != nil || !n.Mobile() {
