@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strconv"
 	"strings"
@@ -227,6 +228,14 @@ func TestAStallSellsWithoutNetwork(t *testing.T) {
 	b.Clean()
 }
 
+// ahead lets a test set the clock of the telephone; it stays set.
+const ahead = `(now => { Date.now = () => now() + Number(sessionStorage.ahead || 0) })(Date.now)`
+
+func (s *seller) clock(ahead time.Duration) {
+	s.t.Helper()
+	s.Do(chromedp.Evaluate[chromedp.Void](`sessionStorage.ahead = ` + strconv.FormatInt(ahead.Milliseconds(), 10)))
+}
+
 // No script reads the key, not even this page's.
 func TestTheKeyCannotBeRead(t *testing.T) {
 	b := open(t, "http://"+serve(t, handler(t, newStall())).at)
@@ -246,7 +255,18 @@ func TestTheKeyCannotBeRead(t *testing.T) {
 // The page is locked by its PIN, and whoever guesses has to wait.
 func TestAStallIsLocked(t *testing.T) {
 	b := open(t, "http://"+serve(t, handler(t, newStall())).at)
+	b.before(ahead)
 	b.join()
+	b.Do(chromedp.Reload())
+	b.see("sell")
+	b.clock(16 * time.Minute) // without use
+	b.Do(chromedp.Reload())
+	b.see("locked")
+	b.clock(0)
+	b.tap("#unlock-form .main")
+	b.shows("Ce n’est pas le bon code.")
+	b.Do(chromedp.SendKeys(chromedp.CSS("#unlock"), "2468"+kb.Enter))
+	b.see("sell")
 	b.tap("#to-lock")
 	b.see("locked")
 	b.Do(chromedp.Reload())
@@ -286,6 +306,54 @@ func TestAWrongClockIsRefused(t *testing.T) {
 	b.press(code(t, 47, 500))
 	b.said("REFUSÉ", "avance de 5 min")
 	b.Clean()
+}
+
+// Nor does one whose clock is set back, though the server is away: a code that
+// was forgotten could come again.
+func TestAClockThatWentBackIsRefused(t *testing.T) {
+	web := serve(t, handler(t, newStall()))
+	b := open(t, "http://"+web.at)
+	b.before(ahead)
+	b.join()
+	b.Clean()
+	web.stop()
+	b.clock(-10 * time.Minute)
+	b.press("5")
+	b.tap("#ok")
+	b.shows("est revenue en arrière de 10 min")
+	b.press(code(t, 47, 500))
+	b.said("REFUSÉ", "est revenue en arrière de 10 min")
+}
+
+// A newer page is taken as a whole when there is network, and nothing that was
+// kept is lost.
+func TestANewerPageIsTaken(t *testing.T) {
+	h := handler(t, newStall())
+	newer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got := httptest.NewRecorder()
+		h.ServeHTTP(got, r)
+		for name, values := range got.Header() {
+			if name != "Content-Length" {
+				w.Header()[name] = values
+			}
+		}
+		w.WriteHeader(got.Code)
+		w.Write([]byte(strings.NewReplacer(`VERSION = "stall-`, `VERSION = "stall-newer-`, "Journée", "Aujourd’hui").Replace(got.Body.String())))
+	})
+	web := serve(t, h)
+	b := open(t, "http://"+web.at)
+	b.join()
+	web.stop()
+	web.handler = newer
+	web.start()
+	b.Do(chromedp.Reload())
+	b.see("sell")
+	b.Until(`caches.keys().then(all => { window.kept = all.join() }) && /^stall-newer-\w+$/.test(window.kept)`)
+	web.stop()
+	b.Do(chromedp.Reload())
+	b.see("sell")
+	b.shows("Aujourd’hui")
+	b.shows("Pot de miel")
 }
 
 // vectors are those by which any program tries its codes.
