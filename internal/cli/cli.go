@@ -86,6 +86,7 @@ type commands struct {
 	Resume    resumeCommand    `cmd:"" help:"Let payments go on; two administrators must say so."`
 	Statement statementCommand `cmd:"" help:"Print what happened to one account."`
 	Key       keyCommand       `cmd:"" help:"Make, list and revoke the keys of programs that use the API."`
+	Webhook   webhookCommand   `cmd:"" help:"Try what merchants' programs are told."`
 	CA        caCommand        `cmd:"" name:"ca" help:"Make, list and revoke the certificates of gateways."`
 	Backup    backupCommand    `cmd:"" help:"Copy the books, beside a server at work."`
 	Restore   restoreCommand   `cmd:"" help:"Make a new data folder of a backup or of other books, and prove it."`

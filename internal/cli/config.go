@@ -43,6 +43,7 @@ type Config struct {
 	Database       DatabaseConfig
 	Link           LinkConfig
 	Metrics        string        // where Prometheus may ask; "" nowhere
+	HooksAnywhere  bool          // merchants' endpoints may be anywhere
 	SlowQuery      time.Duration // from when on a statement is told; 0 is the default, less: never
 }
 
@@ -227,7 +228,7 @@ func (r *configReader) read(text string) {
 			if key == "settings" {
 				continue // before the rest: the unit says how a ceiling is read
 			}
-			if !slices.Contains([]string{"gateway", "link", "administrator", "database", "backup"}, key) {
+			if !slices.Contains([]string{"gateway", "link", "administrator", "database", "backup", "webhooks"}, key) {
 				r.unknown(key)
 			}
 		case []map[string]any:
@@ -241,6 +242,7 @@ func (r *configReader) read(text string) {
 	r.settings(tree)
 	r.database(tree)
 	r.links(tree)
+	r.webhooks(tree)
 	r.gateways(tree)
 	r.administrators(tree)
 	r.backups(tree)
@@ -273,7 +275,7 @@ func (r *configReader) top(key, value string) {
 }
 
 func (r *configReader) unknown(key string) {
-	r.fault(key, "unknown; at the top there are languages, metrics, slow_query, [settings], [database], [[unit]], [link], [gateway.NAME], [administrator.NAME] and [backup.NAME]")
+	r.fault(key, "unknown; at the top there are languages, metrics, slow_query, [settings], [database], [webhooks], [[unit]], [link], [gateway.NAME], [administrator.NAME] and [backup.NAME]")
 }
 
 func (r *configReader) syntax(err error) {

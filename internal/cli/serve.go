@@ -259,6 +259,7 @@ func (c *serveCommand) start(ctx context.Context, config Config, home home, g *g
 	}
 	s, err := server.Open(ctx, server.Config{
 		Path: home.where, Secret: home.secret, Settings: config.Settings, Fixed: config.Fixed, Book: book, Lines: g.lines, Always: g.always,
+		Webhooks: config.webhookOptions(),
 	})
 	if err != nil {
 		return nil, exitf(ExitTrouble, "open %s: %w", home.name, err)

@@ -121,6 +121,9 @@ func (h *Handler) postEndpoint(w http.ResponseWriter, r *http.Request, who *auth
 	if err := read(w, r, maxBody, &asked); err != nil {
 		return err
 	}
+	if err := h.webhooks.Look(r.Context(), asked.URL, who.Test); err != nil {
+		return err
+	}
 	return h.once(w, r, who, asked, func(ctx context.Context, tx *store.Tx) (answer, error) {
 		p := webhook.Endpoint{Merchant: who.Merchant, Test: who.Test, URL: asked.URL, Description: asked.Description, Types: asked.Events}
 		secret, err := h.webhooks.Add(ctx, tx, keyName(who), &p)
@@ -151,6 +154,11 @@ func (h *Handler) patchEndpoint(w http.ResponseWriter, r *http.Request, who *aut
 	var asked endpointChange
 	if err := read(w, r, maxBody, &asked); err != nil {
 		return err
+	}
+	if asked.URL != nil {
+		if err := h.webhooks.Look(r.Context(), *asked.URL, who.Test); err != nil {
+			return err
+		}
 	}
 	var v endpointView
 	err := h.db.Update(r.Context(), func(tx *store.Tx) error {

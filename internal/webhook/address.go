@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"net/url"
@@ -47,36 +48,72 @@ func Public(a netip.Addr) bool {
 	return a.IsValid()
 }
 
-// CheckURL returns the address of an endpoint as it is kept, if it can be one.
-// Insecure ones, for those who try things on their own machine, may be http and
-// lead anywhere.
-func CheckURL(text string, insecure bool) (string, error) {
+// A Reach is where endpoints may be.
+type Reach int
+
+// The reaches.
+const (
+	Internet Reach = iota // public addresses, over HTTPS
+	Loopback              // this machine too, also over HTTP: where things are tried
+	Anywhere              // whatever there is
+)
+
+// lets reports whether an address is within reach.
+func (r Reach) lets(a netip.Addr) bool {
+	return r == Anywhere || Public(a) || r == Loopback && a.Unmap().IsLoopback()
+}
+
+// CheckURL returns the address of an endpoint as it is kept, if it is within
+// reach as far as can be told without looking its name up.
+func CheckURL(text string, reach Reach) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil || len(text) > MaxURL || u.Opaque != "" || u.User != nil || u.Fragment != "" || u.Hostname() == "" {
 		return "", ErrURL
 	}
-	if insecure && (u.Scheme == "http" || u.Scheme == "https") {
-		return u.String(), nil
-	}
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if u.Scheme != "https" {
+	a, err := netip.ParseAddr(host)
+	here := host == "localhost" || err == nil && a.Unmap().IsLoopback()
+	switch {
+	case u.Scheme != "https" && (u.Scheme != "http" || reach == Internet || reach == Loopback && !here):
 		return "", ErrURL
-	}
-	if a, err := netip.ParseAddr(host); err == nil {
-		if !Public(a) {
-			return "", ErrAddress
-		}
+	case reach == Anywhere, reach == Loopback && here:
 		return u.String(), nil
+	case err == nil && !Public(a), err != nil && !named(host):
+		return "", ErrAddress
 	}
+	return u.String(), nil
+}
+
+// named reports whether a host may be a name of the internet: neither that of a
+// neighbour nor an address as some read it, 127.1 or 0x7f.1.
+func named(host string) bool {
 	if !strings.Contains(host, ".") || numeric(host) {
-		return "", ErrAddress // localhost, a neighbour, or 127.1 and 0x7f.1 as some read them
+		return false
 	}
 	for _, local := range []string{".localhost", ".local", ".internal", ".home.arpa", ".lan"} {
 		if strings.HasSuffix(host, local) {
-			return "", ErrAddress
+			return false
 		}
 	}
-	return u.String(), nil
+	return true
+}
+
+// Look looks the host of an endpoint up, and returns ErrAddress if it has an
+// address out of reach. That it has none yet is no fault; each call looks again.
+func (o Options) Look(ctx context.Context, text string, test bool) error {
+	u, err := url.Parse(text)
+	if err != nil || o.Lookup == nil {
+		return nil //nolint:nilerr // CheckURL says what is wrong with it
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	all, err := o.Lookup(ctx, u.Hostname())
+	for _, a := range all {
+		if !o.reach(test).lets(a) {
+			return ErrAddress
+		}
+	}
+	return nil //nolint:nilerr // it may have an address tomorrow
 }
 
 // numeric reports whether the last word of a host is a number: no name of the

@@ -106,8 +106,8 @@ func (p *Endpoint) save(ctx context.Context, tx *store.Tx) error {
 }
 
 // check brings what somebody wrote into its form, or says what is wrong.
-func (p *Endpoint) check(insecure bool) (err error) {
-	if p.URL, err = CheckURL(p.URL, insecure); err != nil {
+func (p *Endpoint) check(reach Reach) (err error) {
+	if p.URL, err = CheckURL(p.URL, reach); err != nil {
 		return err
 	}
 	p.Description = strings.TrimSpace(p.Description)
@@ -132,7 +132,7 @@ func (p *Endpoint) check(insecure bool) (err error) {
 // Add registers an endpoint of a merchant, who is told of events from now on,
 // and returns its secret, which nobody can read again.
 func (o Options) Add(ctx context.Context, tx *store.Tx, by string, p *Endpoint) (Secret, error) {
-	if err := p.check(o.Insecure); err != nil {
+	if err := p.check(o.reach(p.Test)); err != nil {
 		return "", err
 	}
 	all, err := Endpoints(ctx, tx, p.Merchant)
@@ -157,7 +157,7 @@ func (o Options) Add(ctx context.Context, tx *store.Tx, by string, p *Endpoint) 
 // Change writes another URL, description, types or state of an endpoint. What
 // still waited when it was disabled is carried once it is enabled.
 func (o Options) Change(ctx context.Context, tx *store.Tx, by string, p *Endpoint) error {
-	if err := p.check(o.Insecure); err != nil {
+	if err := p.check(o.reach(p.Test)); err != nil {
 		return err
 	}
 	if p.Enabled {

@@ -30,7 +30,7 @@ func TestTheirLibraryTakesWhatWeSign(t *testing.T) {
 	}
 	s := &shop{}
 	h := open(t, webhook.Options{})
-	h.opts.Client = webhook.NewClient(true)
+	h.opts.Client = webhook.NewClient(webhook.Anywhere)
 	h.opts.Client.Transport = s
 	p, before := h.endpoint(souk, shopURL)
 	var after webhook.Secret

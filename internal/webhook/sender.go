@@ -31,6 +31,7 @@ const (
 	maxAnswer   = 4 << 10          // octets of an answer that are read, so that the connection can be used again
 	maxHeader   = 16 << 10         // octets of its header
 	saveTimeout = 10 * time.Second // to write what came of a call
+	lookTimeout = 2 * time.Second  // for the name of a new endpoint
 	lookAgain   = 5 * time.Second  // after the books could not be read
 	longest     = time.Hour        // without looking
 	maxSweep    = 500              // events that are forgotten at once
@@ -51,33 +52,51 @@ const (
 
 // Options say how endpoints are called.
 type Options struct {
-	Insecure bool         // http and private addresses too: on a machine where things are tried
-	Client   *http.Client // nil: one that reaches public addresses, or with Insecure all
+	Insecure bool         // wherever they are, and over HTTP too: on a machine where things are tried
+	Local    bool         // those of test mode, on this machine too
+	Client   *http.Client // nil: one that keeps within reach
+
+	// Lookup finds the addresses of a name, when an endpoint is registered; nil:
+	// nobody looks before the first call.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+// reach returns where an endpoint may be.
+func (o Options) reach(test bool) Reach {
+	switch {
+	case o.Insecure:
+		return Anywhere
+	case o.Local && test:
+		return Loopback
+	}
+	return Internet
 }
 
 // A Sender carries what waits to the endpoints. Only one of several servers does.
 type Sender struct {
-	db     *store.DB
-	duty   *duty.Duty
-	client *http.Client
+	db         *store.DB
+	duty       *duty.Duty
+	live, test *http.Client
 }
 
 // NewSender returns a sender on the books, which holds a duty of the server.
 func NewSender(db *store.DB, d *duty.Duty, o Options) *Sender {
-	s := &Sender{db: db, duty: d, client: o.Client}
-	if s.client == nil {
-		s.client = NewClient(o.Insecure)
+	s := &Sender{db: db, duty: d, live: o.Client, test: o.Client}
+	if o.Client == nil {
+		s.live, s.test = NewClient(o.reach(false)), NewClient(o.reach(true))
 	}
 	return s
 }
 
-// NewClient returns what calls endpoints. It follows nobody elsewhere, knows no
-// proxy, and looks at each address just before it connects.
-func NewClient(insecure bool) *http.Client {
-	d := &net.Dialer{Timeout: Timeout}
-	if !insecure {
-		d.Control = refuse
-	}
+// NewClient returns what calls endpoints within reach. It follows nobody
+// elsewhere, knows no proxy, and looks at each address just before it connects.
+func NewClient(reach Reach) *http.Client {
+	d := &net.Dialer{Timeout: Timeout, Control: func(_, address string, _ syscall.RawConn) error {
+		if to, err := netip.ParseAddrPort(address); err != nil || !reach.lets(to.Addr()) {
+			return ErrAddress
+		}
+		return nil
+	}}
 	return &http.Client{
 		Transport: &http.Transport{
 			DialContext: d.DialContext, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, TLSHandshakeTimeout: Timeout,
@@ -85,15 +104,6 @@ func NewClient(insecure bool) *http.Client {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-}
-
-// refuse keeps a connection from leaving for an address that is not public.
-func refuse(_, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil || !Public(to.Addr()) {
-		return ErrAddress
-	}
-	return nil
 }
 
 // A call is one event for one endpoint, ready to leave.
@@ -309,7 +319,11 @@ func (s *Sender) send(ctx context.Context, c call) (a Attempt) {
 		a.Why = whyConnect
 		return a
 	}
-	answer, err := s.client.Do(r)
+	client := s.live
+	if c.endpoint.Test {
+		client = s.test
+	}
+	answer, err := client.Do(r)
 	if err != nil {
 		a.Why = explain(err)
 		return a

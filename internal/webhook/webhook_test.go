@@ -548,18 +548,56 @@ func TestWhoIsNotPublic(t *testing.T) {
 		"https://[::ffff:192.168.0.1]/", "https://1.2.3.0x1/", "http://souk.example.org/", "ftp://souk.example.org/", "https://user:word@souk.example.org/",
 		"https://souk.example.org/#x", "https:souk.example.org", "https:///x", "//souk.example.org/", "souk.example.org", "", "https://souk.example.org:x/", "file:///etc/passwd",
 	} {
-		if got, err := webhook.CheckURL(text, false); err == nil {
+		if got, err := webhook.CheckURL(text, webhook.Internet); err == nil {
 			t.Errorf("%s is taken as %s", text, got)
 		}
 	}
 	for _, text := range []string{shopURL, "https://souk.example.org", "https://9.9.9.9:8443/x?y=z", "https://xn--sok-5na.example/"} {
-		if got, err := webhook.CheckURL(text, false); err != nil || got != text {
+		if got, err := webhook.CheckURL(text, webhook.Internet); err != nil || got != text {
 			t.Errorf("%s is taken as %s, %v", text, got, err)
 		}
 	}
-	for text, ok := range map[string]bool{"http://127.0.0.1:8080/": true, "https://localhost/": true, "ftp://localhost/": false, "http://a:b@localhost/": false} {
-		if _, err := webhook.CheckURL(text, true); (err == nil) != ok {
-			t.Errorf("insecurely, %s: %v", text, err)
+	for text, reach := range map[string]webhook.Reach{
+		"http://127.0.0.1:8080/": webhook.Loopback, "http://localhost:9000/x": webhook.Loopback, "https://[::1]/": webhook.Loopback,
+		"http://192.168.0.7/": webhook.Anywhere, "https://printer/": webhook.Anywhere, "http://souk.example.org/": webhook.Anywhere,
+		shopURL: webhook.Internet, "ftp://localhost/": webhook.Anywhere + 1, "http://a:b@localhost/": webhook.Anywhere + 1,
+	} {
+		for _, r := range []webhook.Reach{webhook.Internet, webhook.Loopback, webhook.Anywhere} {
+			if _, err := webhook.CheckURL(text, r); (err == nil) != (r >= reach) {
+				t.Errorf("%s, at reach %d: %v", text, r, err)
+			}
+		}
+	}
+}
+
+// A name is looked up when it is registered: one that means a neighbour is
+// refused at once, one that means nothing yet is not.
+func TestANameIsLookedUpWhenItIsRegistered(t *testing.T) {
+	o := webhook.Options{Local: true, Lookup: func(_ context.Context, host string) ([]netip.Addr, error) {
+		all := map[string][]netip.Addr{
+			"souk.example.org": {netip.MustParseAddr("9.9.9.9"), netip.MustParseAddr("2606:4700::1")},
+			"sly.example.org":  {netip.MustParseAddr("9.9.9.9"), netip.MustParseAddr("169.254.169.254")},
+			"here.example.org": {netip.MustParseAddr("127.0.0.1")},
+		}[host]
+		if all == nil {
+			return nil, errors.New("no such host")
+		}
+		return all, nil
+	}}
+	for _, c := range []struct {
+		url  string
+		test bool
+		want error
+	}{
+		{"https://souk.example.org/", false, nil},
+		{"https://later.example.org/", false, nil},
+		{"https://sly.example.org/", false, webhook.ErrAddress},
+		{"https://sly.example.org/", true, webhook.ErrAddress},
+		{"https://here.example.org/", false, webhook.ErrAddress},
+		{"https://here.example.org/", true, nil},
+	} {
+		if err := o.Look(t.Context(), c.url, c.test); !errors.Is(err, c.want) {
+			t.Errorf("%s, test mode %v: %v, want %v", c.url, c.test, err, c.want)
 		}
 	}
 }
@@ -638,7 +676,7 @@ func TestOverARealConnection(t *testing.T) {
 	away.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(receiver.Certificate())
-	trusting := webhook.NewClient(true)
+	trusting := webhook.NewClient(webhook.Anywhere)
 	trusting.Transport.(*http.Transport).TLSClientConfig.RootCAs = roots
 	for _, c := range []struct {
 		url    string
