@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"maillon/internal/auth"
@@ -25,6 +26,8 @@ type problem struct {
 	Code      string `json:"code"`
 	Detail    string `json:"detail"`
 	Account   string `json:"account,omitempty"`   // that is the reason
+	State     string `json:"state,omitempty"`     // where the object is, if that is the reason
+	Field     string `json:"field,omitempty"`     // of the body, that is the reason
 	Reference string `json:"reference,omitempty"` // of the line in the log
 
 	after int // how many seconds to wait before asking again; 0: the usual ones
@@ -69,11 +72,14 @@ var (
 	problemInternal     = problemOf(http.StatusInternalServerError, "internal", "something went wrong here: ask again with the same key")
 )
 
-// known is the one table from an error of the rooms below to its problem.
-var known = []struct {
+// A known error of the rooms below, and its problem.
+type known struct {
 	is error
 	*problem
-}{
+}
+
+// houseKnown is the one table of them, with that of the merchants' room in refusal.go.
+var houseKnown = []known{
 	{auth.ErrUnknown, problemUnauthorized},
 	{payment.ErrReused, problemOf(http.StatusUnprocessableEntity, "idempotency_key_reused", "this key stands for another transfer")},
 	{payment.ErrAmount, problemOf(http.StatusUnprocessableEntity, "amount", "an amount is from 1 to 9007199254740991")},
@@ -108,7 +114,10 @@ func problemFor(ctx context.Context, err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
 	}
-	for _, k := range known {
+	if p := shopProblem(err); p != nil {
+		return p
+	}
+	for _, k := range slices.Concat(houseKnown, shopKnown) {
 		if !errors.Is(err, k.is) {
 			continue
 		}

@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"maillon/internal/auth"
+	"maillon/internal/merchant"
 	"maillon/internal/payment"
 	"maillon/internal/store"
 	"maillon/internal/webhook"
@@ -40,11 +41,12 @@ const (
 
 // A Handler serves the API. All its paths begin with /v1/.
 type Handler struct {
-	db       *store.DB
-	desk     *payment.Desk
-	webhooks webhook.Options
-	door     *auth.Door
-	mux      *http.ServeMux
+	db        *store.DB
+	desk      *payment.Desk
+	merchants *merchant.Service
+	webhooks  webhook.Options
+	door      *auth.Door
+	mux       *http.ServeMux
 
 	running running // requests of merchants that are at work
 	keys    limits  // how much each key of a merchant asks
@@ -53,18 +55,19 @@ type Handler struct {
 
 // Parts are what the API is made of.
 type Parts struct {
-	DB       *store.DB
-	Desk     *payment.Desk
-	Webhooks webhook.Options
+	DB        *store.DB
+	Desk      *payment.Desk
+	Merchants *merchant.Service
+	Webhooks  webhook.Options
 }
 
 // New returns the API of one association.
 func New(p Parts) *Handler {
 	h := &Handler{
-		db: p.DB, desk: p.Desk, webhooks: p.Webhooks, door: auth.NewDoor(p.DB), mux: http.NewServeMux(),
+		db: p.DB, desk: p.Desk, merchants: p.Merchants, webhooks: p.Webhooks, door: auth.NewDoor(p.DB), mux: http.NewServeMux(),
 		keys: newLimits(keyEvery, keyBurst), misses: newLimits(missEvery, missBurst),
 	}
-	for _, paths := range []map[string]operations{h.housePaths(), h.eventPaths()} {
+	for _, paths := range []map[string]operations{h.housePaths(), h.shopPaths(), h.eventPaths()} {
 		for path, all := range paths {
 			h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { h.answer(w, r, all) })
 		}

@@ -157,7 +157,7 @@ func TestBothKeepersRefuseTheSame(t *testing.T) {
 			t.Errorf("many: %s", got)
 		}
 		d.act("revoke till")
-		d.api = rest.New(rest.Parts{DB: d.server.DB, Desk: d.server.Desk})
+		d.api = rest.New(rest.Parts{DB: d.server.DB, Desk: d.server.Desk, Merchants: d.server.Merchants})
 		if got := post("e"); !strings.Contains(got, `"unauthorized"`) {
 			t.Errorf("with a revoked key: %s", got)
 		}

@@ -34,6 +34,7 @@ import (
 	"maillon/internal/setting"
 	"maillon/internal/sms"
 	"maillon/internal/store"
+	"maillon/internal/trade/object"
 	"maillon/internal/treasury"
 	"maillon/internal/webhook"
 )
@@ -53,6 +54,9 @@ var update = flag.Bool("update", false, "write what is answered into the transcr
 //	---
 //	201
 //	{"id":"txn_9",…}
+//
+// CODE stands for the code that a client was sent last; IDs of merchants' objects
+// are numbered in the order in which they are seen.
 func TestTranscripts(t *testing.T) {
 	all, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(all) == 0 {
@@ -116,6 +120,8 @@ type desk struct {
 	members map[string]member.ID
 
 	merchants map[string]int64
+	names     names
+	code      string // the last one that a client was sent; CODE in a transcript
 }
 
 const funds = 100
@@ -137,8 +143,9 @@ func openDesk(t *testing.T, where string, book *phrase.Book, c contract) *desk {
 	}
 	s := open()
 	d := &desk{
-		t: t, server: s, beside: open, api: rest.New(rest.Parts{DB: s.DB, Desk: s.Desk}), contract: c,
+		t: t, server: s, beside: open, api: rest.New(rest.Parts{DB: s.DB, Desk: s.Desk, Merchants: s.Merchants}), contract: c,
 		tokens: map[string]auth.Token{}, ids: map[string]string{}, members: map[string]member.ID{}, merchants: map[string]int64{},
+		names: names{map[string]string{}, map[string]string{}},
 	}
 	d.update(func(ctx context.Context, tx *store.Tx) error {
 		for n, nick := range []string{"yann", "lena", "malo"} {
@@ -212,6 +219,10 @@ func (d *desk) act(line string) {
 			return d.openMerchant(ctx, tx, words[1])
 		case "emit":
 			return webhook.Emit(ctx, tx, d.merchants[words[1]], words[2], map[string]string{"object": "claim", "id": words[3]})
+		case "judge":
+			id, _ := object.DisputeID.Number(d.names.real(words[1]))
+			_, err := d.server.Merchants.Judge(ctx, tx, treasury.Operator, id, words[2] == "client", "looked into")
+			return err
 		case "wait":
 			return nil
 		}
@@ -227,7 +238,7 @@ func (d *desk) act(line string) {
 }
 
 // openMerchant registers a merchant NAME, with its keys: NAME, NAME-test, NAME-page
-// for its pages, and NAME-reads for events alone.
+// and NAME-test-page for its pages, and NAME-reads for events alone.
 func (d *desk) openMerchant(ctx context.Context, tx *store.Tx, name string) error {
 	live, test, err := d.server.Merchants.Add(ctx, tx, treasury.Operator, merchant.NewMerchant{Name: name})
 	if err != nil {
@@ -236,7 +247,8 @@ func (d *desk) openMerchant(ctx context.Context, tx *store.Tx, name string) erro
 	d.merchants[name], d.merchants[name+"-test"] = live.ID, test.ID
 	for key, m := range map[string]auth.MerchantKey{
 		name: {Merchant: live.ID}, name + "-test": {Merchant: test.ID, Test: true}, name + "-page": {Merchant: live.ID, Public: true},
-		name + "-reads": {Merchant: live.ID, Scopes: []auth.Scope{auth.EventsRead}},
+		name + "-test-page": {Merchant: test.ID, Test: true, Public: true},
+		name + "-reads":     {Merchant: live.ID, Scopes: []auth.Scope{auth.EventsRead}},
 	} {
 		m.Name = key
 		k, token, err := auth.IssueMerchant(ctx, tx, treasury.Operator, m)
@@ -311,20 +323,58 @@ func (d *desk) play(lines []string) string {
 	if body != "" && header.Get("Content-Type") == "" {
 		header.Set("Content-Type", "application/json")
 	}
-	answer := d.ask(first[1], first[2], header, body)
+	answer := d.ask(first[1], d.names.real(first[2]), header, d.names.real(strings.ReplaceAll(body, "CODE", d.code)))
 	var out strings.Builder
 	fmt.Fprintf(&out, "%d\n", answer.Code)
 	for _, name := range shown {
 		if v := answer.Header().Get(name); v != "" {
-			fmt.Fprintf(&out, "%s: %s\n", name, v)
+			fmt.Fprintf(&out, "%s: %s\n", name, d.names.shown(v))
 		}
 	}
-	out.WriteString(drawn.ReplaceAllString(answer.Body.String(), "whsec_…"))
+	text := drawn.ReplaceAllString(answer.Body.String(), "whsec_…")
+	if code := codeForm.FindString(text); code != "" {
+		d.code, text = code, codeForm.ReplaceAllString(text, "CODE")
+	}
+	out.WriteString(d.names.shown(text))
 	return strings.TrimRight(out.String(), "\n")
 }
 
 // drawn are secrets, which no transcript can foretell.
 var drawn = regexp.MustCompile(`whsec_[A-Za-z0-9+/=]+`)
+
+// names are the IDs of merchants' objects, which transcripts number by
+// themselves, in the order in which they are first seen: clm_1, clm_2.
+type names struct{ toShown, toReal map[string]string }
+
+var recordID = regexp.MustCompile(`\b(auth|chg|clm|dsp|evt|mer|pay|pol|rfd|we|whd)_[1-9][0-9]*\b`)
+
+func (n names) shown(text string) string {
+	return recordID.ReplaceAllStringFunc(text, func(id string) string {
+		if s, ok := n.toShown[id]; ok {
+			return s
+		}
+		prefix, _, _ := strings.Cut(id, "_")
+		for at := 1; ; at++ {
+			s := fmt.Sprintf("%s_%d", prefix, at)
+			if _, taken := n.toReal[s]; !taken {
+				n.toShown[id], n.toReal[s] = s, id
+				return s
+			}
+		}
+	})
+}
+
+func (n names) real(text string) string {
+	return recordID.ReplaceAllStringFunc(text, func(s string) string {
+		if id, ok := n.toReal[s]; ok {
+			return id
+		}
+		return s
+	})
+}
+
+// codeForm is how the codes look that clients are sent; each book draws others.
+var codeForm = regexp.MustCompile(`\b[B-DF-HJ-NP-TV-Z2-9]{4}-[B-DF-HJ-NP-TV-Z2-9]{4}\b`)
 
 // ask sends a request, and holds it and the answer to the contract.
 func (d *desk) ask(method, path string, header http.Header, body string) *httptest.ResponseRecorder {

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -133,35 +134,43 @@ type list struct {
 	limit int
 }
 
-// filters are parameters of a list beside after and limit: each reads its value,
-// and says whether it can be one.
+// filters are the parameters of an address: each reads its value, and says
+// whether it can be one.
 type filters map[string]func(value string) bool
 
-// readList reads the parameters of a list, and refuses those that it does not
+// readQuery reads the parameters of an address, and refuses those that it does not
 // know: a filter that was misspelt would show everything.
-func readList(r *http.Request, prefix string, more filters) (list, error) {
-	l := list{limit: listLen}
+func readQuery(r *http.Request, known filters) error {
 	for name, values := range r.URL.Query() {
-		if len(values) != 1 {
-			return l, problemParameter.because("a parameter is given twice")
-		}
-		var ok bool
-		switch filter, known := more[name]; {
-		case name == "after":
-			l.after, ok = parseID(prefix, values[0])
-		case name == "limit":
-			n, err := strconv.Atoi(values[0])
-			l.limit, ok = n, err == nil && n >= 1 && n <= maxList
-		case known:
-			ok = filter(values[0])
-		default:
-			return l, problemParameter.because("there is no such parameter")
-		}
-		if !ok {
-			return l, problemParameter.because("the parameter " + name + " is wrong")
+		filter, is := known[name]
+		switch {
+		case len(values) != 1:
+			return problemParameter.because("a parameter is given twice")
+		case !is:
+			return problemParameter.because("there is no such parameter")
+		case !filter(values[0]):
+			return problemParameter.because("the parameter " + name + " is wrong")
 		}
 	}
-	return l, nil
+	return nil
+}
+
+// readList reads the parameters of a list: after, limit and more.
+func readList(r *http.Request, prefix string, more filters) (list, error) {
+	l := list{limit: listLen}
+	known := filters{
+		"after": func(v string) (ok bool) {
+			l.after, ok = parseID(prefix, v)
+			return ok
+		},
+		"limit": func(v string) bool {
+			n, err := strconv.Atoi(v)
+			l.limit = n
+			return err == nil && n >= 1 && n <= maxList
+		},
+	}
+	maps.Copy(known, more)
+	return l, readQuery(r, known)
 }
 
 // paged makes a page of at most limit rows and one that says there are more.

@@ -67,7 +67,7 @@ func NewAPILoad(ctx context.Context, s *server.Server, members int) (*APILoad, e
 	if err != nil {
 		return nil, fmt.Errorf("prepare the load: %w", err)
 	}
-	return l, l.serve(ctx, rest.New(rest.Parts{DB: s.DB, Desk: s.Desk}))
+	return l, l.serve(ctx, rest.New(rest.Parts{DB: s.DB, Desk: s.Desk, Merchants: s.Merchants}))
 }
 
 // NewRawAPILoad serves RawHTTP over a new log at a path, for as many accounts.
