@@ -175,6 +175,9 @@ func (*Link) kannel(_ context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
+	if sms.AlphabetOf(text) == sms.UCS2 { // Kannel does not find out for itself
+		v.w.Header().Set("X-Kannel-Coding", "2")
+	}
 	plain(v.w, text)
 	return nil
 }
@@ -365,7 +368,8 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 func plain(w http.ResponseWriter, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = io.WriteString(w, text)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = io.WriteString(w, text) //nolint:gosec // a text for a telephone: no browser comes in here
 }
 
 func reply(w http.ResponseWriter, answer any) {

@@ -62,13 +62,7 @@ func (f Folder) Init(host, passphrase string, now time.Time) (rootKey string, er
 	if err := os.MkdirAll(f.Path, 0o700); err != nil {
 		return "", err
 	}
-	name, key := rootKeyFile, []byte(nil)
-	if passphrase == "" {
-		key, err = root.EncodePEM()
-	} else {
-		name = rootP12File
-		key, err = root.EncodePKCS12(passphrase, false)
-	}
+	name, key, err := root.encodeKey(passphrase)
 	if err != nil {
 		return "", err
 	}
@@ -87,6 +81,16 @@ func (f Folder) Init(host, passphrase string, now time.Time) (rootKey string, er
 		}
 	}
 	return f.path(name), nil
+}
+
+// encodeKey writes a root with its key, and says how the file is called.
+func (a *Authority) encodeKey(passphrase string) (name string, text []byte, err error) {
+	if passphrase == "" {
+		text, err = a.EncodePEM()
+		return rootKeyFile, text, err
+	}
+	text, err = a.EncodePKCS12(passphrase, false)
+	return rootP12File, text, err
 }
 
 // Root returns the certificate of the root.

@@ -59,11 +59,21 @@ func Need(t testing.TB) {
 
 // Boxes are a running bearerbox and smsbox.
 type Boxes struct {
-	t         testing.TB
-	dir       string
-	publicURL string
-	smsbox    *exec.Cmd
+	t      testing.TB
+	dir    string
+	setup  Setup
+	smsbox *exec.Cmd
 	ports
+}
+
+// A Setup says how Kannel and we reach each other.
+type Setup struct {
+	PublicURL string // of us; Kannel posts below it, unless there is GetURL
+	GetURL    string // is asked for the reply to each SMS, as Kannel writes it: with %p and the like
+
+	Certificate       string // file of the certificate and key with which it calls; "" for none
+	Root              string // file of the root by which it checks whom it calls
+	ServerCertificate string // file of those with which sendsms speaks TLS; "": it does not
 }
 
 type ports struct{ Admin, SMSBox, SMSC, SendSMS int }
@@ -72,8 +82,14 @@ type ports struct{ Admin, SMSBox, SMSC, SendSMS int }
 // the gateway that Config describes, under publicURL ("http://127.0.0.1:8080").
 func Start(t testing.TB, publicURL string) *Boxes {
 	t.Helper()
+	return StartSetup(t, Setup{PublicURL: publicURL})
+}
+
+// StartSetup is Start with more to say.
+func StartSetup(t testing.TB, setup Setup) *Boxes {
+	t.Helper()
 	Need(t)
-	b := &Boxes{t: t, dir: t.TempDir(), publicURL: publicURL, ports: freePorts(t)}
+	b := &Boxes{t: t, dir: t.TempDir(), setup: setup, ports: freePorts(t)}
 	b.writeConfig()
 	b.run("bearerbox")
 	b.until("bearerbox answers", func(string) bool { return true })
@@ -83,14 +99,18 @@ func Start(t testing.TB, publicURL string) *Boxes {
 
 // Config is the configuration of a gateway, named k, on these boxes.
 func (b *Boxes) Config() kannel.Config {
+	scheme := "http"
+	if b.setup.ServerCertificate != "" {
+		scheme = "https"
+	}
 	return kannel.Config{
 		Name:       "k",
 		Number:     Line,
-		SendSMSURL: fmt.Sprintf("http://127.0.0.1:%d/cgi-bin/sendsms", b.SendSMS),
+		SendSMSURL: fmt.Sprintf("%s://127.0.0.1:%d/cgi-bin/sendsms", scheme, b.SendSMS),
 		Username:   "maillon",
 		Password:   sms.NewSecret(outPassword),
 		InPassword: sms.NewSecret(inPassword),
-		PublicURL:  b.publicURL,
+		PublicURL:  b.setup.PublicURL,
 	}
 }
 
@@ -192,7 +212,7 @@ func (b *Boxes) path() string { return filepath.Join(b.dir, "kannel.conf") }
 
 func (b *Boxes) writeConfig() {
 	b.t.Helper()
-	in, err := url.Parse(b.publicURL)
+	in, err := url.Parse(b.setup.PublicURL)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -200,7 +220,7 @@ func (b *Boxes) writeConfig() {
 	var text bytes.Buffer
 	err = config.Execute(&text, map[string]any{
 		"Ports": b.ports, "Store": filepath.Join(b.dir, "store"), "Line": Line, "In": in.JoinPath("gateway/k/in").String() + "?id=%I",
-		"AdminPassword": adminPassword, "OutPassword": outPassword,
+		"AdminPassword": adminPassword, "OutPassword": outPassword, "Setup": b.setup,
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -222,7 +242,11 @@ smsbox-interface = 127.0.0.1
 store-type = file
 store-location = {{.Store}}
 dlr-storage = internal
-
+{{with .Setup.Certificate}}ssl-client-certkey-file = {{.}}
+{{end}}{{with .Setup.ServerCertificate}}ssl-server-cert-file = {{.}}
+ssl-server-key-file = {{.}}
+{{end}}{{with .Setup.Root}}ssl-trusted-ca-file = {{.}}
+{{end}}
 group = smsc
 smsc = fake
 smsc-id = {{.Line}}
@@ -234,7 +258,8 @@ group = smsbox
 bearerbox-host = 127.0.0.1
 sendsms-port = {{.Ports.SendSMS}}
 sendsms-interface = 127.0.0.1
-max-pending-requests = 2000
+{{if .Setup.ServerCertificate}}sendsms-port-ssl = true
+{{end}}max-pending-requests = 2000
 http-request-retry = 8640
 http-queue-delay = 1
 reply-couldnotfetch = ""
@@ -247,9 +272,13 @@ user-allow-ip = 127.0.0.1
 
 group = sms-service
 keyword = default
-max-messages = 0
 concatenation = true
 omit-empty = true
+{{if .Setup.GetURL}}catch-all = true
+max-messages = 3
+accept-x-kannel-headers = true
+get-url = "{{.Setup.GetURL}}"
+{{else}}max-messages = 0
 send-sender = true
 post-url = "{{.In}}"
-`))
+{{end}}`))
