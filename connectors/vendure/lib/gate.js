@@ -74,6 +74,12 @@ class Gate {
         return this.api.get(`/v1/claims/${id}`);
     }
 
+    /** Whether the advance of an order went back to the client. */
+    async returned(id) {
+        const { status } = await this.claim(id);
+        return status === 'released' || (status === 'withdrawn' && (await this.#read()).withdrawal_refunds);
+    }
+
     /** Says what became of a claim: confirm, honour, release, not_honoured or withdraw. */
     end(id, act, body) {
         return this.api.post(`/v1/claims/${id}/${act}`, body, once(`${id}.${act}`, body));

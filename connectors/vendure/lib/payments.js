@@ -9,7 +9,7 @@ const { words, sum } = require('./words');
 const ADVANCE = 'cod-advance';
 const CASH = 'cod-cash';
 
-/** How many pieces of evidence are sent, and how long one may be. */
+/** How many pieces of evidence are sent, and how long one or a reason may be, in octets. */
 const MAX_EVIDENCE = 10;
 const MAX_PIECE = 200;
 
@@ -64,15 +64,14 @@ function advanceHandler(shop) {
             });
         },
         settlePayment: () => ({ success: true }),
-        /** The money is with maillon: it went back to the client if the order was released there. */
-        async createRefund(ctx, _input, _amount, _order, payment) {
+        /** Settled if maillon gave the advance back to the client; else it waits for whoever gives it back by hand. */
+        async createRefund(_ctx, _input, _amount, _order, payment) {
             try {
-                const claim = await shop.gate.claim(payment.transactionId);
-                if (claim.status === 'released') return { state: 'Settled', transactionId: claim.id, metadata: {} };
-                return { state: 'Failed', metadata: { error: words(ctx).state(claim.status) } };
+                if (await shop.gate.returned(payment.transactionId)) return { state: 'Settled', transactionId: payment.transactionId };
             } catch (error) {
-                return { state: 'Failed', metadata: { error: shop.apology(ctx, error) } };
+                if (!(error instanceof Problem || error instanceof Outage)) throw error;
             }
+            return undefined;
         },
     });
 }
@@ -136,11 +135,11 @@ class Desk {
     /** Says why the order is cancelled: one button of Vendure, three outcomes of maillon. */
     async cancelling(ctx, order, payment) {
         const { codOutcome, codReason, codEvidence } = (await this.order(ctx, order)).customFields;
-        const reason = codReason?.trim().slice(0, MAX_PIECE);
+        const reason = cut(codReason ?? '');
         const optional = reason ? { reason } : {};
         switch (codOutcome) {
             case 'not_honoured': {
-                const evidence = (codEvidence ?? '').split('\n').map(line => line.trim().slice(0, MAX_PIECE)).filter(Boolean);
+                const evidence = (codEvidence ?? '').split('\n').map(cut).filter(Boolean);
                 if (payment.transactionId && (!reason || evidence.length === 0)) {
                     return { success: false, state: payment.state, errorMessage: words(ctx).evidenceNeeded };
                 }
@@ -161,6 +160,14 @@ class Desk {
         if (error instanceof Outage) return w.unreachable;
         throw error;
     }
+}
+
+/** As much of a text as is taken, without half a letter at the end. */
+function cut(text) {
+    const octets = Buffer.from(text.trim());
+    let end = Math.min(octets.length, MAX_PIECE);
+    while (end < octets.length && (octets[end] & 0xc0) === 0x80) end--;
+    return octets.subarray(0, end).toString();
 }
 
 /** What of the advance was added to the order. */

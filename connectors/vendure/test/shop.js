@@ -115,6 +115,11 @@ class Shop {
             ... on ErrorResult { message } ... on OrderStateTransitionError { transitionError } } }`, { id: order.id }).then(data => data.cancelOrder);
     }
 
+    refund(payment) {
+        return this.admin(`mutation($id: ID!, $n: Money!) { refundOrder(input: {paymentId: $id, amount: $n, shipping: 0, adjustment: 0, lines: []}) { __typename ... on Refund { state }
+            ... on ErrorResult { message } } }`, { id: payment.id, n: payment.amount }).then(data => data.refundOrder);
+    }
+
     note(order, fields) {
         return this.admin('mutation($id: ID!, $f: UpdateOrderCustomFieldsInput) { setOrderCustomFields(input: {id: $id, customFields: $f}) { id } }',
             { id: order.id, f: fields });
@@ -132,6 +137,17 @@ class Shop {
                 __typename ... on ErrorResult { message } ... on FulfillmentStateTransitionError { transitionError } } }`, { id: made.id, state });
             assert.equal(moved.__typename, 'Fulfillment', moved.transitionError);
         }
+    }
+
+    /** Goes by another policy from now on. */
+    choose(policy) {
+        MaillonPlugin.shop.gate.policy = policy;
+        this.forget();
+    }
+
+    /** How long the connector waits for an answer from now on, in milliseconds. */
+    patience(timeout) {
+        MaillonPlugin.shop.gate.api.timeout = timeout;
     }
 
     /** Reads the policy again when it is needed next. */

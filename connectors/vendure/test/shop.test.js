@@ -8,13 +8,12 @@ const { openFake } = require('./fake');
 const { openShop, until, PRICE } = require('./shop');
 
 const CODE = 'SVRD-PV5K';
-const TIMEOUT = 300; // ms that the shop waits
 let fake, shop;
 
 before(async () => {
     fake = await openFake({ codes: ['SVRDPV5K', '+212600000001'] });
     shop = await openShop({
-        url: fake.url, key: 'sk_test_of_the_shop', policy: 'pol_1', timeout: TIMEOUT, confirmEvery: 50, pickups: { collect: 'Fes' },
+        url: fake.url, key: 'sk_test_of_the_shop', policy: 'pol_1', timeout: 10_000, confirmEvery: 50, pickups: { collect: 'Fes' },
     });
 });
 after(async () => {
@@ -25,7 +24,16 @@ beforeEach(() => {
     fake.start({ max_orders: 100 });
     shop.forget();
 });
-afterEach(() => { fake.fault = undefined; });
+afterEach(() => {
+    fake.fault = undefined;
+    shop.patience(10_000);
+});
+
+/** The service takes what is asked and never answers; the shop does not wait for long. */
+function silent() {
+    shop.patience(300);
+    return true;
+}
 
 /** The merchant changes the policy, and the shop has noticed. */
 function policy(change) {
@@ -106,7 +114,7 @@ test('a request that was lost on the way is asked again, and takes one slot', as
 });
 
 for (const [what, fault] of [
-    ['does not answer', () => true],
+    ['does not answer', silent],
     ['breaks off', (_asked, response) => response.destroy() && true],
     ['is broken', (_asked, response) => response.writeHead(503).end('{}') && true],
     ['is somebody else', (_asked, response) => response.writeHead(200).end('<html>') && true],
@@ -137,7 +145,7 @@ test('open: the order goes through while the service is away, and is covered whe
     const cart = await shop.cart();
     await cart.enter(CODE);
     await cart.methods(); // the policy said it, and it is remembered
-    fake.fault = () => true;
+    fake.fault = silent;
     assert.equal((await cart.methods())['cod-advance'].isEligible, false);
     assert.equal((await cart.pay('cod-cash')).state, 'PaymentAuthorized');
     await noted(cart, /Let through without authorisation/);
@@ -153,7 +161,7 @@ test('open: who went through without being authorized is found out, and the mone
     const cart = await shop.cart();
     await cart.enter('WRNG-C0DE');
     await cart.methods();
-    fake.fault = () => true;
+    fake.fault = silent;
     assert.equal((await cart.pay('cod-cash')).state, 'PaymentAuthorized');
     fake.fault = undefined;
     await noted(cart, /No deposit and no advance stands behind this order\. No such code/);
@@ -240,7 +248,7 @@ test('an order travels before it is paid, and is honoured when the courier bring
 test('what cannot be told leaves the payment as it is, with why, and can be tried again', async () => {
     const order = await placed();
     const cash = shop.payment(order, 'cod-cash');
-    fake.fault = () => true;
+    fake.fault = silent;
     for (const act of ['settle', 'cancelPayment']) {
         const answer = await shop[act](cash);
         assert.match(answer.paymentErrorMessage, /maillon does not answer; nothing has changed/);
@@ -310,6 +318,20 @@ test('cancelled with an advance and no cash yet: released, and the slot is free'
     await cart.session.ask('mutation { transitionOrderToState(state: "Cancelled") { __typename } }');
     assert.equal(fake.claims[0].status, 'released');
 });
+
+for (const [outcome, refund] of [['cancelled', 'Settled'], ['withdrawn', 'Pending']]) {
+    test(`the advance of an order that was ${outcome} is refunded as maillon did: ${refund}`, async () => {
+        policy({ advance_per_order: 500 });
+        const cart = await shop.cart();
+        await cart.enter(CODE);
+        await cart.pay('cod-advance');
+        assert.equal((await cart.pay('cod-cash')).state, 'PaymentAuthorized');
+        const order = await shop.orderByCode(cart.code);
+        await shop.note(order, { codOutcome: outcome });
+        assert.equal((await shop.cancelOrder(order)).state, 'Cancelled');
+        assert.equal((await shop.refund(shop.payment(order, 'cod-advance'))).state, refund);
+    });
+}
 
 test('the remainder is not offered before the advance, nor taken', async () => {
     policy({ advance_per_order: 500 });
