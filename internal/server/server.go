@@ -141,7 +141,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	}
 	s.Teller = teller.New(db, s.Desk, s.Treasury, parser, options)
 	if len(c.Lines) > 0 {
-		s.Courier = courier.New(db, c.Lines, s.Teller, courier.Options{Zone: set.Zone, Alert: s.Teller.Trouble, Roster: s.roster})
+		s.Courier = courier.New(db, c.Lines, s.Teller, courier.Options{Zone: set.Zone, Alert: s.Teller.Trouble, Roster: s.roster, Biller: s.Merchants})
 	}
 	return s, nil
 }
