@@ -84,12 +84,13 @@ var house = []room{
 	{"internal/payment", "card charter correction guard ledger member money notice order setting sms store", ""},
 	{"internal/auth", "guard member store", ""},
 	{"internal/treasury", "auth card charter correction grammar guard ledger member money notice order payment setting sheet sms store", ""},
-	{"internal/teller", "charter courier grammar guard ledger member money notice order payment setting sms store treasury", ""},
+	{"internal/stall", "grammar member money notice order otp payment setting sms store table", ""},
+	{"internal/teller", "charter courier grammar guard ledger member money notice order payment setting sms stall store treasury", ""},
 	{"internal/merchant", "ledger member money notice setting sms store trade", ""},
 	{"internal/privacy", "ledger member money order setting store teller treasury", ""},
 	{"internal/sentry", "guard ledger member notice payment setting store", ""},
 	{"internal/webhook", "duty store", "net net/http syscall"},
-	{"internal/server", "auth courier duty grammar member merchant notice payment phrase report sentry setting sms store teller trade trade/object treasury webhook", ""},
+	{"internal/server", "auth courier duty grammar member merchant notice payment phrase report sentry setting sms stall store teller trade trade/object treasury webhook", ""},
 
 	// what looks at pages, in tests
 	{"internal/browsertest", "", "os testing"},

@@ -70,6 +70,7 @@ type Command struct {
 	Amount   money.Decimal // Pay, Ask, Credit, Voucher, Redeem (there it may be zero: the whole voucher)
 	Unit     string        // symbol as configured; "" if not given
 	To       Payee         // Pay, Ask, Credit
+	Item     string        // Pay: upper case, what a stall sells; then To is empty, and Amount may be zero
 	Who      string        // pseudo, lower case: Lost, Block, Unblock, Freeze, Unfreeze
 	Memo     string        // folded to GSM-7, otherwise as typed, whole
 	Bare     bool          // Pay without a verb

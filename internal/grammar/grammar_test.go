@@ -72,3 +72,39 @@ func TestTheTableOfTheSpecification(t *testing.T) {
 		}
 	}
 }
+
+// What a stall sells is named by four symbols, with or without an amount; in
+// company of a payee they are words like others.
+func TestWhatAStallSells(t *testing.T) {
+	p := shipped(t)
+	for text, want := range map[string]string{
+		"vir 7KQ2":             "pay item=7KQ2",
+		"PAY 7kq2.":            "pay item=7KQ2",
+		"p 7KQ2":               "pay item=7KQ2",
+		"pay=7KQ2":             "pay item=7KQ2",
+		"vir 7KQ2 5":           "pay item=7KQ2 amount=5",
+		"vir 5 7KQ2":           "pay item=7KQ2 amount=5",
+		"vir 5 à 7KQ2":         "pay item=7KQ2 amount=5",
+		"vir 7KQ2 2,50":        "pay item=7KQ2 amount=2.5",
+		"vir 5m 7KQ2":          "pay item=7KQ2 amount=5 unit=m",
+		"vir 5 maillons 7KQ2":  "pay item=7KQ2 amount=5 unit=m",
+		"vir 7KQ2 0":           "error zero",
+		"vir 7KQ2 5€":          "error devise",
+		"vir 7KQ2 1.000":       "error ambigu.montant",
+		"vir 5 @lena 7KQ2":     `pay amount=5 to=@lena memo="7KQ2"`,
+		"vir 5 lena 7KQ2":      `pay amount=5 to=@lena memo="7KQ2"`,
+		"vir 7KQ2 3FH4":        "error aide.vir",
+		"vir 5 @7kq2":          "pay amount=5 to=@7kq2",
+		"demande 5 @lena 7KQ2": `ask amount=5 to=@lena memo="7KQ2"`,
+		"vir 7KQ0":             "error aide.vir",
+	} {
+		if got := read(p, text); got != want {
+			t.Errorf("%q is read as %s, want %s", text, got, want)
+		}
+	}
+	for _, s := range []string{"", "7KQ", "7KQ22", "KQ27", "7K22", "1KQ2", "7OQ2", "7kq2", "7KQ0"} {
+		if grammar.IsItem(s) {
+			t.Errorf("%q names something that a stall sells", s)
+		}
+	}
+}

@@ -13,6 +13,14 @@ func (c Command) String() string {
 	n.WriteString(string(c.Verb))
 	switch c.Verb {
 	case Pay, Ask, Credit:
+		if c.Item != "" {
+			n.field("item", c.Item)
+			if !c.Amount.IsZero() {
+				n.field("amount", c.Amount.String())
+			}
+			n.field("unit", c.Unit)
+			break
+		}
 		n.field("amount", c.Amount.String())
 		n.field("unit", c.Unit)
 		n.field("to", c.To.String())

@@ -37,6 +37,11 @@ func help(v Verb) *Misunderstanding {
 
 // transfer reads the words of a verb that moves money between two people.
 func (p *Parser) transfer(c Command, words []word) (Command, *Misunderstanding) {
+	if c.Verb == Pay {
+		if c, wrong, is := p.item(c, words); is {
+			return c, wrong
+		}
+	}
 	o, ok := p.order(c, words)
 	if !ok {
 		return c, help(c.Verb)

@@ -95,6 +95,7 @@ type Secret struct {
 	Memo   string `json:"memo,omitempty"`   // whole
 	Number string `json:"number,omitempty"` // E.164: the payee without account, or the new number
 	Typed  string `json:"typed,omitempty"`  // how the payee was named
+	Item   int64  `json:"item,omitempty"`   // what a stall sells: the row of its template
 }
 
 // PayeeNumber returns the number of a payee without account; zero if there is none.

@@ -202,6 +202,10 @@ func (d *Desk) tellPaid(ctx context.Context, tx *store.Tx, o *order.Order, payer
 	key := "debit"
 	if payee.State == member.New {
 		key, f["phf"] = "debit.nouveau", full(payee)
+	} else if proof, err := d.ProofOf(ctx, tx, o); err != nil {
+		return err
+	} else if proof != "" {
+		key, f["proof"] = "etal.debit", proof
 	}
 	if err := d.Voice.Receipt(ctx, tx, payer, key, f); err != nil {
 		return err
@@ -216,6 +220,15 @@ func (d *Desk) tellPaid(ctx context.Context, tx *store.Tx, o *order.Order, payer
 	return d.Voice.Inform(ctx, tx, payee, "credit", notice.Fields{
 		"who": Called(payer, ""), "ph": payer.Number.Masked(), "amt": o.Amount, "bal": has, "ref": o.Ref, "memo": o.Secret.Memo,
 	})
+}
+
+// ProofOf returns the codes by which a stall knows of a payment that was made to
+// it, whenever they are asked for; "" if there are none.
+func (d *Desk) ProofOf(ctx context.Context, tx *store.Tx, o *order.Order) (string, error) {
+	if d.Proof == nil {
+		return "", nil
+	}
+	return d.Proof(ctx, tx, o)
 }
 
 // Release executes a payment or a credit that was held, as its code would have.

@@ -42,6 +42,9 @@ type Desk struct {
 	Set      *setting.Settings
 	CodeKey  []byte
 	LongCode int // digits of a code while too many are guessed: rule COD2
+	// Proof returns the codes by which a stall without network knows of a payment
+	// that was just made to it; "" if the payee is none. nil: there are no stalls.
+	Proof func(ctx context.Context, tx *store.Tx, o *order.Order) (string, error)
 }
 
 // A Confirmation says how an order must be confirmed, beside the setting.

@@ -47,7 +47,7 @@ func DefaultLimits() Limits {
 			"bal": account, "bal2": account, "amt": sum, "amt2": sum, "amt3": sum, "sgn": "+", "sgn2": "+", "sgn3": "+",
 			"who": "soazigsoazig", "who2": "soazigsoazig", "who3": "soazigsoazig",
 			"ph": "06**12", "phf": "+999999999999999", "num": "+999999999999999",
-			"ref": "K7F2A", "code": "4829 1337", "vcode": "H7K2-94QX", "memo": strings.Repeat("m", memoCut),
+			"ref": "K7F2A", "code": "4829 1337", "proof": "A 47 120394 B 47 553201 C 47 884433", "vcode": "H7K2-94QX", "memo": strings.Repeat("m", memoCut),
 			"txt": "12345678", "cell": "B3", "word": "tulipe", "d": "28/03", "d2": "28/03", "d3": "28/03", "t": "14:02",
 			"n": account, "n2": account, "n3": account, "rule": "VEL1", "pct": "99,99",
 			"u2": "h", "unit2": "heure",

@@ -30,6 +30,7 @@ import (
 	"maillon/internal/sentry"
 	"maillon/internal/setting"
 	"maillon/internal/sms"
+	"maillon/internal/stall"
 	"maillon/internal/store"
 	"maillon/internal/teller"
 	"maillon/internal/treasury"
@@ -73,6 +74,7 @@ type Server struct {
 	Past      *sentry.Past     // what rules would have caught
 	Counter   *report.Counter
 	Merchants *merchant.Service
+	Stalls    *stall.Service
 	Webhooks  webhook.Options // how their endpoints are called
 
 	chosen chosen // by people, on the page of settings
@@ -112,6 +114,8 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.timers, s.watch = s.roster.Duty("timers", nil), s.roster.Duty("rules", nil)
 	s.count, s.Counter = s.roster.Duty("figures", nil), &report.Counter{DB: db, Zone: set.Zone}
 	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey(), LongCode: voice.LongestCode()}
+	s.Stalls = &stall.Service{DB: db, Set: &set, Desk: s.Desk}
+	s.Desk.Proof = s.Stalls.Proof
 	s.Past = sentry.NewPast(db, &set)
 	s.Treasury = &treasury.Treasury{Desk: s.Desk, Kinds: map[string]treasury.Kind{}}
 	s.Treasury.Kinds[treasury.EraseMember] = s.Treasury.Erase
@@ -123,7 +127,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.Merchants = &merchant.Service{DB: db, Voice: voice, Set: &set, Reserved: parser.Knows, Alert: s.alert, Emit: s.emit}
 	s.Webhooks = c.Webhooks
 	s.sender = webhook.NewSender(db, s.roster.Duty("webhooks", nil), c.Webhooks)
-	options := teller.Options{Always: map[string]bool{}, Merchants: s.Merchants, Backup: map[string]string{}, ModemDown: s.modemDown}
+	options := teller.Options{Always: map[string]bool{}, Merchants: s.Merchants, Stalls: s.Stalls, Backup: map[string]string{}, ModemDown: s.modemDown}
 	maps.Copy(options.Always, c.Always)
 	for _, l := range c.Lines {
 		if p, is := l.Gateway.(sms.Postal); is { // which proves an account somewhere, and not who is before it

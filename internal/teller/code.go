@@ -152,6 +152,14 @@ func (k *talk) already(ctx context.Context, q *order.Order) error {
 	if f["bal"], err = k.desk.Balance(ctx, k.tx, k.from, q.Amount.Currency()); err != nil {
 		return err
 	}
+	proof, err := k.desk.ProofOf(ctx, k.tx, q)
+	if err != nil {
+		return err
+	}
+	if proof != "" {
+		f["proof"] = proof
+		return k.answer(ctx, "etal.deja", f)
+	}
 	return k.answer(ctx, "deja", f)
 }
 

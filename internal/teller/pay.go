@@ -68,6 +68,9 @@ func (k *talk) mayAsk(ctx context.Context) error {
 // order reads the slots of a command into a new order: the amount, the unit,
 // then whom it names, nil if the number has no account.
 func (k *talk) order(ctx context.Context) (*order.Order, *member.Member, error) {
+	if k.command.Item != "" {
+		return k.buy(ctx)
+	}
 	amount, err := k.amount(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -87,6 +90,48 @@ func (k *talk) order(ctx context.Context) (*order.Order, *member.Member, error) 
 		return o, nil, nil
 	}
 	return o, m, err
+}
+
+// buy reads the short id of what a stall sells into a new order.
+func (k *talk) buy(ctx context.Context) (*order.Order, *member.Member, error) {
+	said := notice.Fields{"txt": k.command.Item}
+	if k.options.Stalls == nil {
+		return nil, nil, notice.Refuse("etal.inconnu", said)
+	}
+	t, err := k.options.Stalls.Sold(ctx, k.tx, k.command.Item)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil, notice.Refuse("etal.inconnu", said)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	price := t.Price()
+	if said["amt"] = price; price.IsZero() && k.command.Amount.IsZero() {
+		return nil, nil, notice.Refuse("etal.montant", said)
+	}
+	unit := k.set.UnitOf(t.Currency)
+	if k.command.Unit != "" && k.command.Unit != unit.Symbol {
+		return nil, nil, notice.Refuse("etal.devise", said)
+	}
+	if !k.command.Amount.IsZero() {
+		k.command.Unit = unit.Symbol
+		amount, err := k.amount(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !price.IsZero() && price != amount {
+			return nil, nil, notice.Refuse("etal.prix", said)
+		}
+		price = amount
+	}
+	m, err := k.tx.Member(ctx, t.Stall.Member())
+	if err != nil {
+		return nil, nil, err
+	}
+	if m.State != member.Active {
+		return nil, nil, notice.Refuse("etal.inconnu", said)
+	}
+	return &order.Order{Amount: price, Line: k.Gateway, Secret: order.Secret{Memo: t.Description, Item: t.ID}}, m, nil
 }
 
 // amount returns what was typed in the unit that was typed, or the only one.

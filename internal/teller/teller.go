@@ -25,6 +25,7 @@ import (
 	"maillon/internal/payment"
 	"maillon/internal/setting"
 	"maillon/internal/sms"
+	"maillon/internal/stall"
 	"maillon/internal/store"
 	"maillon/internal/treasury"
 )
@@ -36,6 +37,7 @@ type Options struct {
 	Backup    map[string]string // of each line, the one that takes over when it is down
 	Letters   []string          // the gateways that are e-mail
 	ModemDown func() bool       // whether the worst line is down; nil: never
+	Stalls    *stall.Service    // what is sold under a short id; nil: nothing is
 	Merchants Listener          // hears what begins with a word of theirs; nil: there are none
 }
 

@@ -1,0 +1,229 @@
+package stall
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"maillon/internal/member"
+	"maillon/internal/store"
+)
+
+// An Enrolment is what a device learns once: what it is, and its key.
+type Enrolment struct {
+	Device    string  `json:"device"` // otp_7
+	Stall     string  `json:"stall"`
+	Algorithm string  `json:"algorithm"` // numbered, totp, totp_price
+	Key       []byte  `json:"key"`
+	Bearer    string  `json:"bearer"` // what it shows at each report
+	Currency  string  `json:"currency"`
+	Decimals  int     `json:"decimals"`
+	Templates []Offer `json:"templates"`
+	Time      int64   `json:"time"` // milliseconds since 1970
+}
+
+// An Offer is a template as devices know it.
+type Offer struct {
+	ID          string `json:"id"` // the short one
+	Description string `json:"description"`
+	Amount      *int64 `json:"amount"` // in smallest units; nil: whatever is said
+}
+
+// A Passed is a code that a device let through.
+type Passed struct {
+	At        int64  `json:"at"` // by the device's clock, in milliseconds
+	Amount    int64  `json:"amount"`
+	Step      int64  `json:"code_step"` // the step of the code
+	Number    string `json:"nn"`        // that the code begins with; "" if it has none
+	Template  string `json:"template"`
+	GivenBack *int64 `json:"given_back"` // when the seller said that she gave it back; nil: she did not
+}
+
+// An Answer is what a device learns at each report.
+type Answer struct {
+	Time      int64   `json:"time"`
+	Templates []Offer `json:"templates"`
+	Revoked   bool    `json:"revoked"` // the device forgets its key
+}
+
+// The states of a code that a device let through.
+const (
+	known   = "known"   // a payment has it
+	unknown = "unknown" // none has, or another device let it through as well
+)
+
+// DeviceName writes the ID of a device as devices and programs know it.
+func DeviceName(id int64) string { return "otp_" + strconv.FormatInt(id, 10) }
+
+// Enrol turns the token of a link, which is good once, into a device. It returns
+// ErrLink.
+func (s *Service) Enrol(ctx context.Context, token string) (e *Enrolment, err error) {
+	err = s.DB.Update(ctx, func(tx *store.Tx) error {
+		link, err := tx.RecordByRef(ctx, kindLink, 0, tx.Mac(kindLink, token))
+		if errors.Is(err, store.ErrNotFound) || err == nil && tx.Now().Sub(link.Created) > LinkLife {
+			return ErrLink
+		}
+		if err != nil {
+			return err
+		}
+		d, err := s.Device(ctx, tx, 0, link.Parent)
+		if err != nil {
+			return err
+		}
+		if d.State != Waiting {
+			return ErrLink
+		}
+		e, err = s.enrol(ctx, tx, d)
+		return err
+	})
+	return e, err
+}
+
+func (s *Service) enrol(ctx context.Context, tx *store.Tx, d *Device) (*Enrolment, error) {
+	if err := endOf(ctx, tx, kindLink, d); err != nil {
+		return nil, err
+	}
+	name, err := s.Name(ctx, tx, d.Stall)
+	if errors.Is(err, ErrNoStall) {
+		return nil, ErrLink
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, err := tx.UnsealFor(ctx, d.Key)
+	if err != nil {
+		return nil, err
+	}
+	d.State, d.Enrolled = Active, tx.Now()
+	if err := saveDevice(ctx, tx, d); err != nil {
+		return nil, err
+	}
+	bearer := rand.Text()
+	r := store.Record{Kind: kindBearer, Parent: d.ID, Ref: tx.Mac(kindBearer, bearer), Body: []byte(`{}`)}
+	if err := tx.SaveRecord(ctx, &r); err != nil {
+		return nil, err
+	}
+	if d.Label != "A" {
+		name += " " + d.Label
+	}
+	offers, err := s.offers(ctx, tx, d)
+	return &Enrolment{
+		Device: DeviceName(d.ID), Stall: name, Algorithm: string(d.Algorithm), Key: key, Bearer: bearer,
+		Currency: d.Currency.Code, Decimals: int(d.Currency.Decimals), Templates: offers, Time: tx.Now().UnixMilli(),
+	}, err
+}
+
+// offers returns the templates of a device's stall in its currency.
+func (s *Service) offers(ctx context.Context, tx *store.Tx, d *Device) ([]Offer, error) {
+	all, err := s.Templates(ctx, tx, d.Stall, false)
+	offers := []Offer{}
+	for _, t := range all {
+		if t.Currency != d.Currency {
+			continue
+		}
+		o := Offer{ID: t.Short, Description: t.Description}
+		if t.Amount > 0 {
+			o.Amount = &t.Amount
+		}
+		offers = append(offers, o)
+	}
+	return offers, err
+}
+
+// Sync notes what a device let through. What it says again is noted once. It
+// returns ErrDevice.
+func (s *Service) Sync(ctx context.Context, bearer string, passed []Passed) (a *Answer, err error) {
+	if len(passed) > MaxSales {
+		return nil, ErrFull
+	}
+	err = s.DB.Update(ctx, func(tx *store.Tx) error {
+		r, err := tx.RecordByRef(ctx, kindBearer, 0, tx.Mac(kindBearer, bearer))
+		if errors.Is(err, store.ErrNotFound) {
+			return ErrDevice
+		}
+		if err != nil {
+			return err
+		}
+		d, err := s.Device(ctx, tx, 0, r.Parent)
+		if err != nil {
+			return err
+		}
+		a, err = s.sync(ctx, tx, d, passed)
+		return err
+	})
+	return a, err
+}
+
+func (s *Service) sync(ctx context.Context, tx *store.Tx, d *Device, passed []Passed) (*Answer, error) {
+	for _, p := range passed {
+		if err := s.note(ctx, tx, d, p); err != nil {
+			return nil, err
+		}
+	}
+	a := &Answer{Time: tx.Now().UnixMilli(), Templates: []Offer{}, Revoked: d.State == Revoked}
+	if owner := d.Stall.Member(); owner != 0 && !a.Revoked {
+		m, err := tx.Member(ctx, owner)
+		if err != nil {
+			return nil, err
+		}
+		a.Revoked = m.State == member.Closed
+	}
+	if a.Revoked {
+		return a, nil
+	}
+	d.Reported = tx.Now()
+	if err := saveDevice(ctx, tx, d); err != nil {
+		return nil, err
+	}
+	var err error
+	a.Templates, err = s.offers(ctx, tx, d)
+	return a, err
+}
+
+// note notes one code that a device let through, with the payment that has it.
+func (s *Service) note(ctx context.Context, tx *store.Tx, d *Device, p Passed) error {
+	ref := fmt.Sprintf("%d:%d:%s", d.ID, p.Step, p.Number)
+	if p.Number == "" {
+		ref += strconv.FormatInt(p.At, 10)
+	}
+	r, err := tx.RecordByRef(ctx, KindChecked, int64(d.Stall), ref)
+	switch {
+	case err == nil: // said again, or given back since
+		r.Body = nil
+	case errors.Is(err, store.ErrNotFound):
+		r = store.Record{Kind: KindChecked, Owner: int64(d.Stall), Parent: d.ID, Ref: ref}
+		if r.State, err = s.pay(ctx, tx, d, p); err != nil {
+			return err
+		}
+	default:
+		return err
+	}
+	return save(ctx, tx, &r, p)
+}
+
+// pay looks for the payment whose code was let through, and notes by whom.
+func (s *Service) pay(ctx context.Context, tx *store.Tx, d *Device, p Passed) (string, error) {
+	begin := time.Unix(p.Step*30, 0) //nolint:mnd // a step, in seconds
+	rows, err := tx.Records(ctx, store.RecordsWhere{Kind: KindSale, Owner: int64(d.Stall), Since: begin}, store.MaxRecords)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range rows {
+		sale, err := readSale(r)
+		if err != nil {
+			return "", err
+		}
+		if sale.Step > p.Step {
+			break
+		}
+		if sale.Step != p.Step || sale.Amount != p.Amount || len(sale.Let) > 0 || p.Number != "" && p.Number != fmt.Sprintf("%02d", sale.Number) {
+			continue
+		}
+		sale.Let = append(sale.Let, d.ID)
+		return known, saveSale(ctx, tx, sale)
+	}
+	return unknown, nil
+}
