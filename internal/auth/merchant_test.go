@@ -31,21 +31,28 @@ func TestAMerchantsKeyOpensWhatItWasMadeFor(t *testing.T) {
 		mayNot []auth.Scope
 	}{
 		{
-			auth.MerchantKey{Merchant: 7, Name: "shop"}, "sk_live_",
-			auth.MerchantScopes(), []auth.Scope{auth.Read, auth.Transfer, "", "claims"},
+			auth.MerchantKey{Merchant: 7, Name: "shop"},
+			"sk_live_",
+			auth.MerchantScopes(),
+			[]auth.Scope{auth.Read, auth.Transfer, "", "claims"},
 		},
 		{
-			auth.MerchantKey{Merchant: 8, Test: true, Name: "shop", Scopes: []auth.Scope{auth.ClaimsWrite, auth.AuthorizationsRead}}, "sk_test_",
+			auth.MerchantKey{Merchant: 8, Test: true, Name: "shop", Scopes: []auth.Scope{auth.ClaimsWrite, auth.AuthorizationsRead}},
+			"sk_test_",
 			[]auth.Scope{auth.ClaimsWrite, auth.ClaimsRead, auth.AuthorizationsRead, auth.AuthorizationsCheck},
 			[]auth.Scope{auth.AuthorizationsWrite, auth.PoliciesRead, auth.WebhooksRead, auth.Read},
 		},
 		{
-			auth.MerchantKey{Merchant: 7, Public: true, Name: "page"}, "pk_live_",
-			[]auth.Scope{auth.AuthorizationsCheck}, []auth.Scope{auth.AuthorizationsRead, auth.ClaimsRead, auth.EventsRead},
+			auth.MerchantKey{Merchant: 7, Public: true, Name: "page"},
+			"pk_live_",
+			[]auth.Scope{auth.AuthorizationsCheck},
+			[]auth.Scope{auth.AuthorizationsRead, auth.ClaimsRead, auth.EventsRead},
 		},
 		{
-			auth.MerchantKey{Merchant: 8, Public: true, Test: true, Name: "page"}, "pk_test_",
-			[]auth.Scope{auth.AuthorizationsCheck}, []auth.Scope{auth.AuthorizationsWrite},
+			auth.MerchantKey{Merchant: 8, Public: true, Test: true, Name: "page"},
+			"pk_test_",
+			[]auth.Scope{auth.AuthorizationsCheck},
+			[]auth.Scope{auth.AuthorizationsWrite},
 		},
 	} {
 		_, token, err := issueMerchant(t, db, c.asked)

@@ -73,8 +73,8 @@ type endpointBody struct {
 	Types       []string  `json:"types"`
 	Test        bool      `json:"test,omitempty"`
 	Why         string    `json:"why,omitempty"`
-	Secret      []byte    `json:"secret"`           // sealed
-	Before      []byte    `json:"before,omitempty"` // sealed
+	Sealed      []byte    `json:"sealed"`           // the secret
+	Before      []byte    `json:"before,omitempty"` // that of before, sealed
 	Overlap     time.Time `json:"overlap,omitzero"`
 }
 
@@ -85,7 +85,7 @@ func endpointOf(r store.Record) (Endpoint, error) {
 	}
 	return Endpoint{
 		ID: r.ID, Merchant: r.Owner, Test: b.Test, URL: b.URL, Description: b.Description, Types: b.Types, Enabled: r.State == enabled, Why: b.Why,
-		Overlap: b.Overlap, Created: r.Created, secret: b.Secret, before: b.Before,
+		Overlap: b.Overlap, Created: r.Created, secret: b.Sealed, before: b.Before,
 	}, nil
 }
 

@@ -6,11 +6,11 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
@@ -387,11 +387,9 @@ func explain(err error) string {
 // jitter makes a wait a little longer, so that not all who failed together are
 // tried together.
 func jitter(d time.Duration) time.Duration {
-	most := uint64(d / jitterShare) //nolint:gosec // a wait is not negative
-	if most == 0 {
+	more, err := rand.Int(rand.Reader, big.NewInt(int64(d/jitterShare)+1))
+	if err != nil { // it never fails
 		return d
 	}
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // it never fails
-	return d + time.Duration(binary.BigEndian.Uint64(b[:])%most)
+	return d + time.Duration(more.Int64())
 }

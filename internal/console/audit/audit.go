@@ -227,6 +227,7 @@ var acts = []string{
 	"pause", "resume.propose", "resume", "propose", "approve", "decline", "again",
 	"member.look", "member.export", "language", "limit", "group", "pot", "demurrage", "charter", "credit.propose",
 	"setting", "rule", "tick", "gateway.test", "export", "statement", "key.add", "key.revoke",
+	"webhook.add", "webhook.change", "webhook.rotate", "webhook.resend", "webhook.disable", "webhook.end",
 	"invite", "signin", "credentials.set", "credentials.renew", "password.change", "totp.change",
 	"passkey.add", "passkey.end", "recovery.new", "recovery.use", "session.end", "session.others", "session.revoke.all",
 }
