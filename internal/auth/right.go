@@ -21,21 +21,22 @@ const (
 	SeeAudit   Right = "audit.see"    // what administrators did
 	SeeSetting Right = "settings.see" // settings, gateways, rules
 
-	Register Right = "register" // open accounts, correct a pseudo, issue code cards
-	Freeze   Right = "freeze"   // block and unblock payments of a member
-	Renumber Right = "renumber" // start a change of number
-	Erase    Right = "erase"    // close an account, erase a member; with a second person
-	Credit   Right = "credit"   // within a ceiling
-	Many     Right = "many"     // credit many at once, demurrage, starting credits
-	Decide   Right = "decide"   // disputes, held payments, alerts
-	Reverse  Right = "reverse"  // one payment
-	Export   Right = "export"   // books, members
-	Announce Right = "announce" // write to all members
-	Approve  Right = "approve"  // be the second person
-	Settings Right = "settings" // change settings, rules, texts
-	Staff    Right = "staff"    // invite administrators, change roles, revoke sessions
-	Pause    Right = "pause"    // stop all payments, and ask that they go on
-	Restore  Right = "restore"  // put balances back; with a second person
+	Register  Right = "register"  // open accounts, correct a pseudo, issue code cards
+	Freeze    Right = "freeze"    // block and unblock payments of a member
+	Renumber  Right = "renumber"  // start a change of number
+	Erase     Right = "erase"     // close an account, erase a member; with a second person
+	Credit    Right = "credit"    // within a ceiling
+	Many      Right = "many"      // credit many at once, demurrage, starting credits
+	Decide    Right = "decide"    // disputes, held payments, alerts
+	Reverse   Right = "reverse"   // one payment
+	Export    Right = "export"    // books, members
+	Announce  Right = "announce"  // write to all members
+	Approve   Right = "approve"   // be the second person
+	Merchants Right = "merchants" // what merchants offer, their orders, refunds and payouts
+	Settings  Right = "settings"  // change settings, rules, texts
+	Staff     Right = "staff"     // invite administrators, change roles, revoke sessions
+	Pause     Right = "pause"     // stop all payments, and ask that they go on
+	Restore   Right = "restore"   // put balances back; with a second person
 )
 
 // rights are those of each role, after the table of roles: reader, front desk,
@@ -50,7 +51,7 @@ var rights = func() map[member.Role][]Right {
 		{member.Reader, []Right{SeeFigures}},
 		{member.FrontDesk, []Right{SeeNames, Register, Freeze, Renumber}},
 		{member.Cashier, []Right{Credit}},
-		{member.Treasurer, []Right{Many, Decide, Reverse, Export, Approve, SeeAudit, SeeSetting}},
+		{member.Treasurer, []Right{Many, Decide, Reverse, Export, Approve, Merchants, SeeAudit, SeeSetting}},
 		{member.Admin, []Right{Announce, Settings, Staff, Pause, Restore, Erase}},
 	} {
 		sum = append(slices.Clip(sum), step.more...)

@@ -11,6 +11,7 @@ import (
 	"maillon/internal/console/figures"
 	"maillon/internal/console/frame"
 	"maillon/internal/console/home"
+	"maillon/internal/console/merchants"
 	"maillon/internal/console/people"
 	"maillon/internal/console/safety"
 	"maillon/internal/console/settings"
@@ -32,7 +33,7 @@ func Options(s *server.Server, door frame.Door, log *slog.Logger) frame.Options 
 // Rooms are all rooms of pages, in the order of the menu.
 func Rooms(s *server.Server) []frame.Room {
 	return []frame.Room{
-		home.New(s), people.New(s), safety.New(s), till.New(s), currency.New(s), door.New(s),
+		home.New(s), people.New(s), safety.New(s), till.New(s), currency.New(s), merchants.New(s), door.New(s),
 		watch.New(s), audit.New(s), settings.New(s),
 		figures.New(s),
 	}

@@ -13,9 +13,12 @@ import (
 	"maillon/internal/correction"
 	"maillon/internal/guard"
 	"maillon/internal/member"
+	"maillon/internal/merchant"
+	"maillon/internal/money"
 	"maillon/internal/sheet"
 	"maillon/internal/sms"
 	"maillon/internal/store"
+	"maillon/internal/trade"
 	"maillon/internal/treasury"
 )
 
@@ -68,7 +71,71 @@ func world(t *testing.T) *frametest.Console {
 		}})
 	})
 	w.proposes()
+	w.trades()
 	return w.Console
+}
+
+// trades lets a merchant sell: an order is under way, one was honoured, one was not
+// and is disputed, one waits for its client; and an operator has paid.
+func (w *town) trades() {
+	w.t.Helper()
+	const fatima = "+212612345678"
+	w.Update(func(ctx context.Context, tx *store.Tx) error {
+		s := w.Merchants
+		m, _, err := s.Add(ctx, tx, "member:6", merchant.NewMerchant{Name: "Souk", Member: w.Member("lena").ID})
+		if err != nil {
+			return err
+		}
+		mad := money.Currency{Code: "MAD", Decimals: 2}
+		p := &trade.Policy{
+			Keyword: "SOUK", ShortCode: "7474", Flow: trade.ByPhone, Kind: trade.Both, Messages: 1, Price: 3000, Currency: mad, PerOrder: 500, Deposit: 1000,
+			MaxOrders: 3,
+		}
+		if err := s.AddPolicy(ctx, tx, "member:6", m, p); err != nil {
+			return err
+		}
+		ask := func(phone, ref string) merchant.Ask {
+			return merchant.Ask{Phone: phone, Policy: p.ID, Order: trade.Order{Ref: ref, Total: 20000, Currency: "MAD"}}
+		}
+		for _, phone := range []string{fatima, "+212687654321"} {
+			if _, _, err := s.Claim(ctx, tx, m, ask(phone, "FIRST-"+phone[9:]), true); err != nil {
+				return err
+			}
+		}
+		n, err := sms.FromE164(fatima)
+		if err != nil {
+			return err
+		}
+		in := sms.Incoming{
+			Gateway: "premium", Key: "1", From: fatima, To: "7474", Text: "SOUK", Proof: sms.Network, SentAt: tx.Now(),
+			Charge: &sms.Charge{Currency: "MAD", Gross: 3000, Net: 1200, Model: "MO", State: sms.ChargeConfirmed},
+		}
+		if _, err := s.Hear(ctx, tx, in, n, nil); err != nil {
+			return err
+		}
+		first, err := s.ClaimByRef(ctx, tx, m, "FIRST-"+fatima[9:])
+		if err != nil {
+			return err
+		}
+		if _, err := s.Honour(ctx, tx, "member:6", m, first.ID); err != nil {
+			return err
+		}
+		if _, _, err := s.Claim(ctx, tx, m, ask(fatima, "SECOND"), false); err != nil {
+			return err
+		}
+		third, _, err := s.Claim(ctx, tx, m, ask(fatima, "THIRD"), true)
+		if err != nil {
+			return err
+		}
+		if _, err := s.NotHonoured(ctx, tx, "member:6", m, third.ID, "absent", []string{"courier, twice"}); err != nil {
+			return err
+		}
+		if _, err := s.Contest(ctx, tx, "member:6", m, third.ID); err != nil {
+			return err
+		}
+		_, err = s.Settle(ctx, tx, "member:6", "premium", "MAD", tx.Now(), 1150, "november")
+		return err
+	})
 }
 
 // proposes leaves credits from a file, and putting balances back, to a second

@@ -52,12 +52,12 @@ type Entry struct {
 	Path  string
 	Word  string // key of its text
 	Right auth.Right
-	Group string // "members", "money", "watch", "figures" or "house"; "" stands on top
+	Group string // "members", "money", "trade", "watch", "figures" or "house"; "" stands on top
 	Order int    // within its group
 }
 
 // Groups are those of the menu, in order.
-func Groups() []string { return []string{"", "members", "money", "watch", "figures", "house"} }
+func Groups() []string { return []string{"", "members", "money", "trade", "watch", "figures", "house"} }
 
 // A Room is pages that belong together.
 type Room struct {
