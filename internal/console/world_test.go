@@ -80,9 +80,10 @@ func world(t *testing.T) *frametest.Console {
 func (w *town) trades() {
 	w.t.Helper()
 	const fatima = "+212612345678"
+	lena := w.Member("lena").ID
 	w.Update(func(ctx context.Context, tx *store.Tx) error {
 		s := w.Merchants
-		m, _, err := s.Add(ctx, tx, "member:6", merchant.NewMerchant{Name: "Souk", Member: w.Member("lena").ID})
+		m, _, err := s.Add(ctx, tx, "member:6", merchant.NewMerchant{Name: "Souk", Member: lena})
 		if err != nil {
 			return err
 		}
