@@ -2,9 +2,12 @@ package cli_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +21,7 @@ import (
 
 	"maillon/internal/cli"
 	"maillon/internal/member"
+	"maillon/internal/rest"
 	"maillon/internal/server"
 	"maillon/internal/sms"
 	"maillon/internal/store"
@@ -29,6 +33,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"maillon": func() { os.Exit(cli.Main()) },
 		"phone":   helper(phone),
+		"ask":     helper(ask),
 		"sql":     helper(editBooks),
 	})
 }
@@ -149,6 +154,32 @@ func phone(args []string) error {
 	}
 	fmt.Println(got)
 	return err
+}
+
+// ask sends a request to the API of the books in ./maillon-data, with the key in
+// $KEY, and prints the answer; it fails if that is a refusal: ask METHOD PATH
+// [BODY]. Each request has an Idempotency-Key: what is asked twice is one thing.
+func ask(args []string) error {
+	ctx := context.Background()
+	s, err := openBooks(ctx, cli.Folder{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	body := strings.Join(args[2:], "")
+	r := httptest.NewRequest(args[0], args[1], strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+os.Getenv("KEY"))
+	r.Header.Set("Idempotency-Key", fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(args, " ")))))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	w := httptest.NewRecorder()
+	rest.New(rest.Parts{DB: s.DB, Desk: s.Desk, Merchants: s.Merchants}).ServeHTTP(w, r)
+	fmt.Print(w.Body)
+	if w.Code >= http.StatusBadRequest {
+		return fmt.Errorf("%s %s is answered %d", args[0], args[1], w.Code)
+	}
+	return nil
 }
 
 // openBooks opens the books of a folder as a server does.
