@@ -32,6 +32,7 @@ const (
 	maxEnrol = 1 << 10   // octets of a link's token, as JSON
 	maxSync  = 256 << 10 // octets of a report
 	maxSales = 500       // of one report; the page sends more in several
+	workTime = 10 * time.Second
 )
 
 // policy lets the page load what this handler serves, and nothing else.
@@ -195,7 +196,9 @@ func answer(w http.ResponseWriter, r *http.Request, most int64, body any, do fun
 		return
 	}
 	// A telephone that leaves has sold all the same.
-	learnt, err := do(context.WithoutCancel(r.Context()))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), workTime)
+	defer cancel()
+	learnt, err := do(ctx)
 	if err != nil {
 		refuse(w, r, err)
 		return
