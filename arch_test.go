@@ -116,7 +116,7 @@ var house = []room{
 	{"internal/console", "console/audit console/currency console/door console/figures console/frame console/home console/merchants console/people console/safety console/settings console/till console/watch server", ""},
 	{"internal/link", "pki sms sms/premium store", "net/http"},
 	{"internal/phones", "ledger member money sms", "net net/http"},
-	{"internal/stall/page", "store", "net/http"},
+	{"internal/stall/page", "stall store", "net/http"},
 
 	// 5: what plays with a whole server, and the command line
 	{"internal/sim", "auth card charter correction ledger member money notice order payment phones phrase rest server setting sms sms/virtual store story treasury", "net net/http os syscall"},

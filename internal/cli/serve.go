@@ -24,6 +24,7 @@ import (
 	"maillon/internal/rest"
 	"maillon/internal/server"
 	"maillon/internal/sim"
+	stallpage "maillon/internal/stall/page"
 	"maillon/internal/store"
 	"maillon/internal/treasury"
 )
@@ -290,6 +291,7 @@ type running struct {
 	console   http.Handler // the pages of the administrators
 	first     auth.Token   // lets the first of them in; "" once there is one
 	reference http.Handler // what programs can ask, for people
+	stall     http.Handler // the page by which stalls sell without network
 
 	readiness readiness
 }
@@ -315,7 +317,10 @@ func (r *running) settle(ctx context.Context, config Config) (sim.Presence, erro
 	if r.console, err = console.New(r.server, r.server.Gate, nil); err != nil {
 		return village, err
 	}
-	r.reference, err = reference.New()
+	if r.reference, err = reference.New(); err != nil {
+		return village, err
+	}
+	r.stall, err = stallpage.New(r.server.Stalls)
 	return village, err
 }
 
@@ -476,6 +481,7 @@ func (r *running) routes() http.Handler {
 		h.ServeHTTP(w, req)
 	})
 	mux.Handle("/gateway/", http.NotFoundHandler())
+	mux.Handle(stallpage.Root, r.stall)
 	mux.Handle(frame.Root, r.console)
 	mux.Handle(frame.Root+"/", r.console)
 	if r.page != nil {

@@ -130,7 +130,7 @@ func (s *seller) said(verdict, why string) {
 	s.see("sell")
 }
 
-func count(s *stall, want, back int64) func() bool {
+func count(s *market, want, back int64) func() bool {
 	return func() bool {
 		sold, given := s.sold()
 		return sold == want && given == back
@@ -153,7 +153,7 @@ func (s *seller) eventually(what string, holds func() bool) {
 // and so it stays after another reload. When the server is back it learns of it
 // all, and takes the stall away.
 func TestAStallSellsWithoutNetwork(t *testing.T) {
-	s := newStall()
+	s := newMarket()
 	web := serve(t, handler(t, s))
 	b := open(t, "http://"+web.at)
 	b.join()
@@ -238,7 +238,7 @@ func (s *seller) clock(ahead time.Duration) {
 
 // No script reads the key, not even this page's.
 func TestTheKeyCannotBeRead(t *testing.T) {
-	b := open(t, "http://"+serve(t, handler(t, newStall())).at)
+	b := open(t, "http://"+serve(t, handler(t, newMarket())).at)
 	b.join()
 	read := `new Promise(yes => { indexedDB.open("stall").onsuccess = e => {
 		e.target.result.transaction("till").objectStore("till").get("till").onsuccess = async e => {
@@ -254,7 +254,7 @@ func TestTheKeyCannotBeRead(t *testing.T) {
 
 // The page is locked by its PIN, and whoever guesses has to wait.
 func TestAStallIsLocked(t *testing.T) {
-	b := open(t, "http://"+serve(t, handler(t, newStall())).at)
+	b := open(t, "http://"+serve(t, handler(t, newMarket())).at)
 	b.before(ahead)
 	b.join()
 	b.Do(chromedp.Reload())
@@ -290,7 +290,7 @@ func TestAStallIsLocked(t *testing.T) {
 
 // A telephone whose clock is wrong checks nothing, and says what to do.
 func TestAWrongClockIsRefused(t *testing.T) {
-	s := newStall()
+	s := newMarket()
 	b := open(t, "http://"+serve(t, handler(t, s)).at)
 	b.join()
 	s.mu.Lock()
@@ -311,7 +311,7 @@ func TestAWrongClockIsRefused(t *testing.T) {
 // Nor does one whose clock is set back, though the server is away: a code that
 // was forgotten could come again.
 func TestAClockThatWentBackIsRefused(t *testing.T) {
-	web := serve(t, handler(t, newStall()))
+	web := serve(t, handler(t, newMarket()))
 	b := open(t, "http://"+web.at)
 	b.before(ahead)
 	b.join()
@@ -328,7 +328,7 @@ func TestAClockThatWentBackIsRefused(t *testing.T) {
 // A newer page is taken as a whole when there is network, and nothing that was
 // kept is lost.
 func TestANewerPageIsTaken(t *testing.T) {
-	h := handler(t, newStall())
+	h := handler(t, newMarket())
 	newer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got := httptest.NewRecorder()
 		h.ServeHTTP(got, r)
@@ -371,7 +371,7 @@ func TestCodesAreThoseOfTheVectors(t *testing.T) {
 	if err := json.Unmarshal(text, &all); err != nil {
 		t.Fatal(err)
 	}
-	b := open(t, "http://"+serve(t, handler(t, newStall())).at)
+	b := open(t, "http://"+serve(t, handler(t, newMarket())).at)
 	b.Do(chromedp.Navigate(b.URL + page.Root))
 	b.see("join")
 	tried := map[string]int{}
@@ -411,7 +411,7 @@ func TestCodesAreThoseOfTheVectors(t *testing.T) {
 // A stall with GNU Taler's codes asks for the price too, and for the code as an
 // authenticator shows it.
 func TestAStallWithTalersCodes(t *testing.T) {
-	s := newStall()
+	s := newMarket()
 	octets, err := otp.ParseKey("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
 	if err != nil {
 		t.Fatal(err)
@@ -442,7 +442,7 @@ func TestAStallWithTalersCodes(t *testing.T) {
 // A seller with a keyboard alone sells, and the day is a file that spreadsheets
 // read, none of whose cells calculates.
 func TestTheDayIsAFile(t *testing.T) {
-	s := newStall()
+	s := newMarket()
 	e := s.links[token]
 	e.Templates[1].Description = `=HYPERLINK("x")`
 	s.links[token] = e
@@ -471,7 +471,7 @@ func TestTheDayIsAFile(t *testing.T) {
 
 // Two windows of one telephone let a code through once.
 func TestTwoWindowsLetACodeThroughOnce(t *testing.T) {
-	b := open(t, "http://"+serve(t, handler(t, newStall())).at)
+	b := open(t, "http://"+serve(t, handler(t, newMarket())).at)
 	b.join()
 	race := `(async () => {
 		const {sell} = await import("/stall/books.js");
@@ -488,7 +488,7 @@ func TestTwoWindowsLetACodeThroughOnce(t *testing.T) {
 // telephone, in three languages, in the light and in the dark. With
 // MAILLON_SHOTS the pictures are written to that folder.
 func TestEveryScreenIsForEverybody(t *testing.T) {
-	s := newStall()
+	s := newMarket()
 	b := open(t, "http://"+serve(t, handler(t, s)).at)
 	script, err := os.ReadFile(axe)
 	if err != nil {
@@ -561,7 +561,7 @@ func TestEveryScreenIsForEverybody(t *testing.T) {
 
 // An address without HTTPS is told so, instead of losing what is sold.
 func TestAnAddressWithoutHTTPSIsRefused(t *testing.T) {
-	b := open(t, "http://"+serve(t, handler(t, newStall())).at)
+	b := open(t, "http://"+serve(t, handler(t, newMarket())).at)
 	b.before(`Object.defineProperty(window, "isSecureContext", {value: false})`)
 	b.Do(chromedp.Navigate(b.URL + page.Root + "#" + token))
 	b.see("no")

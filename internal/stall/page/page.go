@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"maillon/internal/stall"
 	"maillon/internal/store"
 )
 
@@ -31,7 +32,6 @@ const Root = "/stall/"
 const (
 	maxEnrol = 1 << 10   // octets of a link's token, as JSON
 	maxSync  = 256 << 10 // octets of a report
-	maxSales = 500       // of one report; the page sends more in several
 	workTime = 10 * time.Second
 )
 
@@ -51,59 +51,16 @@ const worker = "worker.js"
 //go:embed static
 var static embed.FS
 
-// An Enrolment is what a device learns once: what it is, and its key.
-type Enrolment struct {
-	Device    string     `json:"device"` // otp_7
-	Stall     string     `json:"stall"`
-	Algorithm string     `json:"algorithm"` // numbered, totp, totp_price
-	Key       []byte     `json:"key"`
-	Bearer    string     `json:"bearer"` // what it shows at each report
-	Currency  string     `json:"currency"`
-	Decimals  int        `json:"decimals"`
-	Templates []Template `json:"templates"`
-	Time      int64      `json:"time"` // milliseconds since 1970
-}
-
-// A Template is something that a stall sells.
-type Template struct {
-	ID          string `json:"id"`
-	Description string `json:"description"`
-	Amount      *int64 `json:"amount"` // in smallest units; nil: whatever is said
-}
-
-// A Sale is one that a device let through.
-type Sale struct {
-	At        int64  `json:"at"` // by the device's clock, in milliseconds
-	Amount    int64  `json:"amount"`
-	Step      int64  `json:"code_step"` // the step of the code
-	Number    string `json:"nn"`        // that the code begins with; "" if it has none
-	Template  string `json:"template"`
-	GivenBack *int64 `json:"given_back"` // when; nil: it was not
-}
-
-// An Answer is what a device learns at each report.
-type Answer struct {
-	Time      int64      `json:"time"`
-	Templates []Template `json:"templates"`
-	Revoked   bool       `json:"revoked"` // the device forgets its key
-}
-
-// A Stall knows the devices.
-type Stall interface {
+// Devices are what the page asks the stalls for.
+type Devices interface {
 	// Enrol turns the token of a link, which is good once, into a device.
-	Enrol(ctx context.Context, token string) (*Enrolment, error)
+	Enrol(ctx context.Context, token string) (*stall.Enrolment, error)
 	// Sync notes what a device sold. What it says again is noted once.
-	Sync(ctx context.Context, bearer string, sales []Sale) (*Answer, error)
+	Sync(ctx context.Context, bearer string, passed []stall.Passed) (*stall.Answer, error)
 }
-
-// What a Stall does not know.
-var (
-	ErrLink   = errors.New("link of a stall is not good, or not any more")
-	ErrDevice = errors.New("unknown device of a stall")
-)
 
 // New returns the page and what it asks, beneath Root.
-func New(stall Stall) (http.Handler, error) {
+func New(devices Devices) (http.Handler, error) {
 	mux := http.NewServeMux()
 	if err := serveFiles(mux); err != nil {
 		return nil, err
@@ -112,21 +69,21 @@ func New(stall Stall) (http.Handler, error) {
 		var body struct {
 			Token string `json:"token"`
 		}
-		answer(w, r, maxEnrol, &body, func(ctx context.Context) (any, error) { return stall.Enrol(ctx, body.Token) })
+		answer(w, r, maxEnrol, &body, func(ctx context.Context) (any, error) { return devices.Enrol(ctx, body.Token) })
 	})
 	mux.HandleFunc("POST "+Root+"sync", func(w http.ResponseWriter, r *http.Request) {
 		var body struct {
-			Sales []Sale `json:"sales"`
+			Sales []stall.Passed `json:"sales"`
 		}
 		answer(w, r, maxSync, &body, func(ctx context.Context) (any, error) {
-			if len(body.Sales) > maxSales {
+			if len(body.Sales) > stall.MaxSales {
 				return nil, errForm
 			}
 			scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 			if !strings.EqualFold(scheme, "Bearer") || bearer == "" {
-				return nil, ErrDevice
+				return nil, stall.ErrDevice
 			}
-			return stall.Sync(ctx, bearer, body.Sales)
+			return devices.Sync(ctx, bearer, body.Sales)
 		})
 	})
 	return http.NewCrossOriginProtection().Handler(mux), nil
@@ -222,9 +179,9 @@ func problemOf(err error) problem {
 		return problem{http.StatusRequestEntityTooLarge, "body_too_large", "the body is too large: send less at once"}
 	case errors.Is(err, errForm):
 		return problem{http.StatusBadRequest, "malformed", "the body is not what the page of a stall sends"}
-	case errors.Is(err, ErrLink):
+	case errors.Is(err, stall.ErrLink):
 		return problem{http.StatusGone, "link_used", "this link was used or is not good any more: ask for another"}
-	case errors.Is(err, ErrDevice):
+	case errors.Is(err, stall.ErrDevice):
 		return problem{http.StatusUnauthorized, "device_unknown", "no such device: enrol the telephone again"}
 	case store.IsOutage(err):
 		return problem{http.StatusServiceUnavailable, "unavailable", "the books are away: ask again"}

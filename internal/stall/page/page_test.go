@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"maillon/internal/stall"
 	"maillon/internal/stall/page"
 )
 
@@ -28,7 +29,7 @@ func ask(h http.Handler, method, path, body string, header ...string) *httptest.
 // The page may load what this server has, and nothing else; it is asked for
 // again whenever it changed.
 func TestThePageIsClosed(t *testing.T) {
-	h := handler(t, newStall())
+	h := handler(t, newMarket())
 	for path, kind := range map[string]string{
 		"": "text/html; charset=utf-8", "stall.js": "text/javascript; charset=utf-8", "worker.js": "text/javascript; charset=utf-8",
 		"words.json": "application/json", "stall.webmanifest": "application/manifest+json", "icon.svg": "image/svg+xml",
@@ -52,7 +53,7 @@ func TestThePageIsClosed(t *testing.T) {
 
 // What the worker takes along is everything that the page asks for.
 func TestTheWorkerTakesEverythingAlong(t *testing.T) {
-	h := handler(t, newStall())
+	h := handler(t, newMarket())
 	worker := ask(h, http.MethodGet, page.Root+"worker.js", "").Body.String()
 	head := regexp.MustCompile(`^const VERSION = "stall-[0-9a-f]{16}", FILES = (\[.*\]);\n`).FindStringSubmatch(worker)
 	if head == nil {
@@ -122,10 +123,10 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 
 // A link makes one device, which then tells what it sold, as often as it likes.
 func TestALinkIsGoodOnce(t *testing.T) {
-	s := newStall()
+	s := newMarket()
 	h := handler(t, s)
 	w := ask(h, http.MethodPost, page.Root+"enrol", `{"token":"`+token+`"}`)
-	var e page.Enrolment
+	var e stall.Enrolment
 	if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil || w.Code != http.StatusOK || w.Header().Get("Cache-Control") != "no-store" {
 		t.Fatalf("%d %v", w.Code, err)
 	}
@@ -147,15 +148,15 @@ func TestALinkIsGoodOnce(t *testing.T) {
 }
 
 // failing is a stall whose books are broken.
-type failing struct{ *stall }
+type failing struct{ *market }
 
-func (failing) Enrol(context.Context, string) (*page.Enrolment, error) {
+func (failing) Enrol(context.Context, string) (*stall.Enrolment, error) {
 	return nil, errors.New("broken")
 }
 
 // Whatever else is said is refused, and changes nothing.
 func TestWhatElseIsSaidIsRefused(t *testing.T) {
-	s := newStall()
+	s := newMarket()
 	h := handler(t, s)
 	many := `{"sales":[` + strings.Repeat(`{},`, 500) + `{}]}`
 	for _, c := range []struct {

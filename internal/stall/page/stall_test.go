@@ -11,15 +11,16 @@ import (
 
 	"maillon/internal/money"
 	"maillon/internal/otp"
+	"maillon/internal/stall"
 	"maillon/internal/stall/page"
 )
 
-// A stall is one in memory, quick and real: links good once, devices, sales.
-type stall struct {
+// A market is one stall in memory, quick and real: links good once, devices, sales.
+type market struct {
 	mu      sync.Mutex
-	links   map[string]page.Enrolment
+	links   map[string]stall.Enrolment
 	revoked map[string]bool // by bearer
-	sales   map[string]page.Sale
+	sales   map[string]stall.Passed
 	skew    time.Duration // of the server's clock
 }
 
@@ -27,24 +28,24 @@ const token = "k3J9-example-of-a-link"
 
 var key = []byte("thirty-two octets of a real key!")
 
-func newStall() *stall {
+func newMarket() *market {
 	five := int64(500)
-	return &stall{
-		links: map[string]page.Enrolment{token: {
+	return &market{
+		links: map[string]stall.Enrolment{token: {
 			Device: "otp_7", Stall: "Miel & pain", Algorithm: "numbered", Key: key, Currency: "MAIL", Decimals: 2,
-			Templates: []page.Template{{ID: "7KQ2", Description: "Pot de miel", Amount: &five}, {ID: "3FHX", Description: "Légumes, au poids"}},
+			Templates: []stall.Offer{{ID: "7KQ2", Description: "Pot de miel", Amount: &five}, {ID: "3FHX", Description: "Légumes, au poids"}},
 		}},
-		revoked: map[string]bool{}, sales: map[string]page.Sale{},
+		revoked: map[string]bool{}, sales: map[string]stall.Passed{},
 	}
 }
 
-// Enrol implements page.Stall.
-func (s *stall) Enrol(_ context.Context, token string) (*page.Enrolment, error) {
+// Enrol implements page.Devices.
+func (s *market) Enrol(_ context.Context, token string) (*stall.Enrolment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.links[token]
 	if !ok {
-		return nil, page.ErrLink
+		return nil, stall.ErrLink
 	}
 	delete(s.links, token)
 	e.Bearer, e.Time = rand.Text(), s.now().UnixMilli()
@@ -52,27 +53,27 @@ func (s *stall) Enrol(_ context.Context, token string) (*page.Enrolment, error) 
 	return &e, nil
 }
 
-// Sync implements page.Stall.
-func (s *stall) Sync(_ context.Context, bearer string, sales []page.Sale) (*page.Answer, error) {
+// Sync implements page.Devices.
+func (s *market) Sync(_ context.Context, bearer string, sales []stall.Passed) (*stall.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	revoked, ok := s.revoked[bearer]
 	if !ok {
-		return nil, page.ErrDevice
+		return nil, stall.ErrDevice
 	}
 	for _, sale := range sales {
 		s.sales[fmt.Sprint(sale.Step, ":", sale.Number)] = sale
 	}
 	five := int64(500)
-	return &page.Answer{
+	return &stall.Answer{
 		Time: s.now().UnixMilli(), Revoked: revoked,
-		Templates: []page.Template{{ID: "7KQ2", Description: "Pot de miel", Amount: &five}, {ID: "3FHX", Description: "Légumes, au poids"}, {ID: "9WTN", Description: "Pain", Amount: &five}},
+		Templates: []stall.Offer{{ID: "7KQ2", Description: "Pot de miel", Amount: &five}, {ID: "3FHX", Description: "Légumes, au poids"}, {ID: "9WTN", Description: "Pain", Amount: &five}},
 	}, nil
 }
 
-func (s *stall) now() time.Time { return time.Now().Add(s.skew) }
+func (s *market) now() time.Time { return time.Now().Add(s.skew) }
 
-func (s *stall) revoke() {
+func (s *market) revoke() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for bearer := range s.revoked {
@@ -80,7 +81,7 @@ func (s *stall) revoke() {
 	}
 }
 
-func (s *stall) sold() (amounts, back int64) {
+func (s *market) sold() (amounts, back int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sale := range s.sales {
@@ -103,7 +104,7 @@ func code(t *testing.T, number int, amount int64) string {
 	return text
 }
 
-func handler(t *testing.T, s page.Stall) http.Handler {
+func handler(t *testing.T, s page.Devices) http.Handler {
 	t.Helper()
 	h, err := page.New(s)
 	if err != nil {
