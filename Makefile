@@ -21,9 +21,9 @@ CRASHES = 300
 FAILOVERS = 3
 BANKS = 48
 
-.PHONY: test components vet lint real race twilio packaging vendure fuzz attacks kills disk failover bank bench
+.PHONY: test components vet lint real race twilio packaging vendure woocommerce fuzz attacks kills disk failover bank bench
 
-test: components vet real race twilio packaging vendure fuzz attacks kills disk failover bank lint
+test: components vet real race twilio packaging vendure woocommerce fuzz attacks kills disk failover bank lint
 
 components:
 	.ci/components
@@ -58,6 +58,11 @@ packaging:
 # The connector of a shop, in the real Vendure.
 vendure:
 	cd connectors/vendure && timeout 10m npm test
+
+# The plugin for WooCommerce, in as much of it as the plugin uses.
+woocommerce:
+	cd connectors/woocommerce && timeout 2m php -d error_reporting=-1 -d display_errors=1 tests/run.php
+	cd connectors/woocommerce && timeout 1m node --test tests/blocks.test.js
 
 # Every fuzz target there is, each for a moment: a number of inputs, for a run
 # that ends by the clock now and then fails with "context deadline exceeded",
