@@ -132,6 +132,16 @@ func (g *gateways) addLinked(c GatewayConfig, region string, l LinkConfig, line 
 	return line, nil
 }
 
+// greetGateways tells where gateways come in.
+func (*running) greetGateways(io *Streams, c LinkConfig) {
+	if c.Listen != "" {
+		fmt.Fprintf(io.Out, "Gateways with a certificate come in at %s.\n", c.Listen)
+	}
+	if c.Signed != "" {
+		fmt.Fprintf(io.Out, "Gateways that sign come in at %s.\n", c.Signed)
+	}
+}
+
 // A linkListener is where gateways come in, kept while the server is opened
 // again.
 type linkListener struct{ certified, signed net.Listener }

@@ -13,9 +13,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"maillon/internal/cli"
+	"maillon/internal/link"
 	"maillon/internal/pki"
+	"maillon/internal/sms"
+	"maillon/internal/sms/premium"
 )
 
 // freePort returns an address on which nobody listens.
@@ -32,21 +36,29 @@ func freePort(t *testing.T) string {
 // A gateway comes in with the certificate that a command made, is answered, and
 // comes in no more once another command has revoked it, beside the server.
 func TestAGatewayComesInByTheLinkOfAServer(t *testing.T) {
-	dir, where := t.TempDir(), freePort(t)
+	dir, where, signed := t.TempDir(), freePort(t), freePort(t)
 	config := fmt.Sprintf(`
 [link]
 listen = %q
+signed = %q
 names = ["127.0.0.1"]
 [gateway.gw1]
 kind = "link"
 number = "36000"
 replies = "body"
 default = true
+[gateway.box]
+kind = "link"
+key_file = "box.key"
+replies = "body"
 [administrator.annaig]
 number = "0639980101"
 role = "admin"
-`, where)
+`, where, signed)
 	if err := os.WriteFile(filepath.Join(dir, "maillon.toml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "box.key"), []byte("s3cret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, dir, 2, "maillon ca init makes an authority", "serve", "--listen", "127.0.0.1:0", "--config", "maillon.toml")
@@ -70,6 +82,18 @@ role = "admin"
 	}
 	if _, again, err := answer(); err != nil || again != text {
 		t.Errorf("once more it is answered %q, %v, want %q", again, err, text)
+	}
+	body := `{"id":"1","from":"+33639980101","text":"solde"}`
+	r, err := http.NewRequest(http.MethodPost, "https://"+signed+"/gw/v1/messages", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	premium.Sign(r.Header, sms.NewSecret("s3cret"), []byte(body), time.Now())
+	r.Header.Set(link.GatewayHeader, "box")
+	if resp, err := client.Do(r); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("one that signs: %v, %v", resp, err)
+	} else {
+		_ = resp.Body.Close()
 	}
 	command(t, dir, "ca", "revoke", "gw1", "--config", "maillon.toml")
 	if status, _, err := answer(); err != nil || status != http.StatusForbidden {

@@ -348,6 +348,7 @@ func (r *running) greet(io *Streams, config Config, village sim.Presence) {
 	if r.page != nil && village != sim.Absent {
 		fmt.Fprintf(io.Out, "On yann's phone write: solde\nThen: vir=50 num=%s   and send back the code that comes.\n", sim.VillageStranger().National())
 	}
+	r.greetGateways(io, config.Link)
 	if r.scraped != nil {
 		fmt.Fprintf(io.Out, "Metrics are at http://%s/metrics.\n", r.scraped.Addr())
 	}

@@ -149,7 +149,8 @@ func (g *Gateway) answer(ctx context.Context, db *store.DB, m sms.Outgoing) (ans
 }
 
 // wait returns the answers of a call, "" if none comes in time, and closes it:
-// what comes later leaves in another way.
+// what comes later leaves in another way. A call that breaks off stays open for
+// whoever calls again.
 func (g *Gateway) wait(ctx context.Context, w *waiter) (string, error) {
 	db, end := g.db.Load(), time.Now().Add(answerWithin)
 	for time.Now().Before(end) && ctx.Err() == nil {
@@ -174,6 +175,9 @@ func (g *Gateway) wait(ctx context.Context, w *waiter) (string, error) {
 			break
 		}
 		pause(ctx, lookAgain, w.woken)
+	}
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("the call broke off: %w: %w", sms.ErrLater, err)
 	}
 	return g.closeCall(ctx, db, w.id)
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"maillon/internal/courier"
+	"maillon/internal/duty"
 	"maillon/internal/link"
 	"maillon/internal/pki"
 	"maillon/internal/sms"
@@ -39,6 +40,9 @@ type bench struct {
 	talk   *talk
 	url    string // where certificates are asked for
 	signed string // where signatures are
+
+	several  bool // there are other servers
+	gateways map[string]*link.Gateway
 }
 
 func newBench(t *testing.T, configs ...link.Config) *bench {
@@ -53,33 +57,50 @@ func newBench(t *testing.T, configs ...link.Config) *bench {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	b.db = db
+	b.talk = &talk{db: db, known: map[string]bool{}, answers: func(m sms.Incoming) []string { return []string{"re: " + m.Text} }}
+	b.open(configs...)
+	return b
+}
+
+// open opens a server on the books.
+func (b *bench) open(configs ...link.Config) {
+	t := b.t
+	t.Helper()
+	var err error
 	var gateways []*link.Gateway
+	b.gateways = map[string]*link.Gateway{}
 	var lines []courier.Line
 	for _, c := range configs {
 		c.Region = "FR"
 		g := link.NewGateway(c)
 		gateways = append(gateways, g)
+		b.gateways[c.Name] = g
 		lines = append(lines, courier.Line{Name: c.Name, Gateway: g, Number: line})
 	}
 	if b.link, err = link.New(b.folder.Path, []string{"127.0.0.1"}, gateways); err != nil {
 		t.Fatal(err)
 	}
-	b.link.Use(db)
-	b.talk = &talk{db: db, known: map[string]bool{}, answers: func(m sms.Incoming) []string { return []string{"re: " + m.Text} }}
+	b.link.Use(b.db)
 	b.carry(lines)
 	b.url = b.serve(b.link.TLS(), b.link.Handler())
 	b.signed = b.serve(b.link.SignedTLS(), b.link.Signed())
 	for _, g := range gateways {
-		for end := time.Now().Add(10 * time.Second); g.Health().Since.IsZero() && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(10 * time.Second); !b.several && g.Health().Since.IsZero() && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		}
 	}
-	return b
 }
 
 // carry runs a courier until the test ends.
 func (b *bench) carry(lines []courier.Line) {
-	c := courier.New(b.db, lines, b.talk, courier.Options{Biller: b.talk})
 	ctx, stop := context.WithCancel(context.Background())
+	options := courier.Options{Biller: b.talk}
+	if b.several {
+		options.Roster = duty.New(b.db, true)
+		var keeping sync.WaitGroup
+		keeping.Go(func() { options.Roster.Run(ctx) })
+		b.t.Cleanup(keeping.Wait)
+	}
+	c := courier.New(b.db, lines, b.talk, options)
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx) }()
 	b.t.Cleanup(func() {
@@ -119,6 +140,12 @@ func (b *bench) identity(name string) pki.Identity {
 func (b *bench) issue(name string) pki.Identity {
 	b.t.Helper()
 	i := b.identity(name)
+	b.allow(i)
+	return i
+}
+
+func (b *bench) allow(i pki.Identity) {
+	b.t.Helper()
 	err := b.db.Update(b.t.Context(), func(tx *store.Tx) error {
 		_, err := link.Allow(b.t.Context(), tx, "operator", i.Certificate)
 		return err
@@ -126,7 +153,6 @@ func (b *bench) issue(name string) pki.Identity {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return i
 }
 
 func (b *bench) revoke(i pki.Identity) {

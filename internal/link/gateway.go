@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"sync"
@@ -13,10 +14,12 @@ import (
 	"maillon/internal/store"
 )
 
-// Times of a gateway that asks for what goes out.
+// Times of a gateway: of the end of its certificate, and of one that asks for
+// what goes out.
 const (
-	askWithin = 2 * time.Minute  // or it is down
-	seenEvery = 30 * time.Second // how often other servers are told that it asks
+	warnWithin = 7 * 24 * time.Hour
+	askWithin  = 2 * time.Minute  // or it is down
+	seenEvery  = 30 * time.Second // how often other servers are told that it asks
 )
 
 var (
@@ -52,6 +55,7 @@ type Gateway struct {
 	waiting map[int64]chan struct{} // calls that wait for their answers, by record
 	asking  chan struct{}           // closed when something waits for whoever asks
 	seen    time.Time               // when other servers were last told that it asks
+	ends    time.Time               // when the certificate ends with which it last came; zero: it has none
 }
 
 // NewGateway makes a gateway of a link.
@@ -95,12 +99,25 @@ func (g *Gateway) Run(ctx context.Context, in sms.Inbox) error {
 // Attend lets calls through to in until ctx ends, be the gateway run or not.
 func (g *Gateway) Attend(ctx context.Context, in sms.Inbox) { g.door.Attend(ctx, in) }
 
-// Health returns whether messages can leave.
+// Health returns whether messages can leave, and that a certificate ends soon.
 func (g *Gateway) Health() sms.Health {
+	h := g.pulse.Health()
 	if g.config.Push != nil {
-		return g.config.Push.Health()
+		h = g.config.Push.Health()
 	}
-	return g.pulse.Health()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if h.Detail == "" && !g.ends.IsZero() && time.Until(g.ends) < warnWithin {
+		h.Detail = "its certificate ends on " + g.ends.UTC().Format(time.DateOnly)
+	}
+	return h
+}
+
+// present notes with which certificate the gateway came.
+func (g *Gateway) present(c *x509.Certificate) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ends = c.NotAfter
 }
 
 // Send hands a message over in the first way that is open.

@@ -51,6 +51,7 @@ func (l *Link) Handler() http.Handler {
 		if g == nil || g.config.Adapter != nil || !g.config.Key.IsZero() {
 			return nil, nil, ErrStranger
 		}
+		g.present(r.TLS.PeerCertificates[0])
 		return g, r.TLS.PeerCertificates[0], nil
 	})
 	return mux

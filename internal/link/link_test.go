@@ -215,6 +215,82 @@ func TestKannelGetsTheAnswerInTheBodyAndTheSameOnceMore(t *testing.T) {
 	b.eventually("both answers are accepted", func() bool { return slices.Equal(b.states(), []string{store.Accepted, store.Accepted}) })
 }
 
+// One server has the line, and another is called: the answer leaves in the body
+// all the same.
+func TestTheAnswerFindsACallAtAnotherServer(t *testing.T) {
+	b := newBench(t)
+	b.several = true
+	c := link.Config{Name: "gw1", Body: true}
+	b.open(c)
+	b.eventually("the first server has the line", func() bool {
+		b.send("gw1", "une nouvelle")
+		return slices.Contains(b.states(), store.Failed)
+	})
+	first := b.url
+	b.open(c)
+	client := b.client(b.issue("gw1"))
+	for n, url := range []string{first, b.url, b.url} {
+		a, err := call(client, http.MethodGet, url+kannelCall(fmt.Sprint("s", min(n, 1)), "solde"), "")
+		if err != nil || a.body != "re: solde" {
+			t.Errorf("call %d is answered %q, %v", n, a.body, err)
+		}
+	}
+	if n := len(b.talk.messages()); n != 2 {
+		t.Errorf("%d SMS came in", n)
+	}
+}
+
+// Who hangs up and calls again gets what it would have got.
+func TestACallThatBreaksOffIsAnsweredWhenItComesAgain(t *testing.T) {
+	b := newBench(t, link.Config{Name: "gw1", Body: true})
+	slow := make(chan struct{})
+	b.talk.answers = func(sms.Incoming) []string { return nil }
+	c := b.client(b.issue("gw1"))
+	hasty := *c
+	hasty.Timeout = 200 * time.Millisecond
+	if a, err := call(&hasty, http.MethodGet, b.url+kannelCall("1", "solde"), ""); err == nil {
+		t.Errorf("it was answered %q before it hung up", a.body)
+	}
+	go func() {
+		defer close(slow)
+		time.Sleep(100 * time.Millisecond)
+		b.send("gw1", "un peu tard")
+	}()
+	if a := b.must(c, http.MethodGet, kannelCall("1", "solde"), ""); a.body != "un peu tard" {
+		t.Errorf("it is answered %q", a.body)
+	}
+	<-slow
+}
+
+func TestACertificateThatEndsSoonIsTold(t *testing.T) {
+	b := newBench(t, link.Config{Name: "gw1", Body: true})
+	a, err := b.folder.Issuer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := a.Gateway("gw1", time.Now().Add(-25*24*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.allow(old)
+	b.must(b.client(old), http.MethodGet, hello, "")
+	if got := b.gateways["gw1"].Health(); !got.Up || !strings.Contains(got.Detail, "certificate ends on") {
+		t.Errorf("its health is %+v", got)
+	}
+	b.must(b.client(b.issue("gw1")), http.MethodGet, hello, "")
+	if got := b.gateways["gw1"].Health(); got.Detail != "" {
+		t.Errorf("with a new one its health is %+v", got)
+	}
+	ended, err := a.Gateway("gw1", time.Now().Add(-pki.LeafLife))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.allow(ended)
+	if a, err := call(b.client(ended), http.MethodGet, b.url+hello, ""); err == nil {
+		t.Errorf("one that has ended: %d, want a handshake that fails", a.status)
+	}
+}
+
 // A hundred calls for one SMS are one SMS, and each gets the answer.
 func TestManyCallsForOneSMSGetOneAnswer(t *testing.T) {
 	b := newBench(t, link.Config{Name: "gw1", Body: true})
