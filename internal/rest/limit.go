@@ -12,6 +12,8 @@ import (
 const (
 	keyEvery  = 20 * time.Millisecond // by one key of a merchant
 	keyBurst  = 100
+	pageEvery = time.Second // with one public key, from one address
+	pageBurst = 20
 	missEvery = 2 * time.Second // with keys that are none, from one address
 	missBurst = 30
 	maxCounts = 10_000 // of keys or addresses that are remembered

@@ -50,6 +50,7 @@ type Handler struct {
 
 	running running // requests of merchants that are at work
 	keys    limits  // how much each key of a merchant asks
+	pages   limits  // how much is asked with a public key from each address
 	misses  limits  // from where keys come that are none
 }
 
@@ -65,7 +66,7 @@ type Parts struct {
 func New(p Parts) *Handler {
 	h := &Handler{
 		db: p.DB, desk: p.Desk, merchants: p.Merchants, webhooks: p.Webhooks, door: auth.NewDoor(p.DB), mux: http.NewServeMux(),
-		keys: newLimits(keyEvery, keyBurst), misses: newLimits(missEvery, missBurst),
+		keys: newLimits(keyEvery, keyBurst), pages: newLimits(pageEvery, pageBurst), misses: newLimits(missEvery, missBurst),
 	}
 	for _, paths := range []map[string]operations{h.housePaths(), h.shopPaths(), h.eventPaths()} {
 		for path, all := range paths {
@@ -114,6 +115,9 @@ func shop(scope auth.Scope, do endpoint) operation { return operation{true, scop
 
 // answer finds what is asked of a path, and lets in only keys that may ask it.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, all operations) {
+	if all.forPages() && openToPages(w, r, all) {
+		return
+	}
 	op, ok := all[r.Method]
 	if !ok {
 		w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(all)), ", "))
@@ -134,12 +138,17 @@ func (h *Handler) enter(r *http.Request, op operation) (*auth.Key, error) {
 	who, err := h.door.Enter(r.Context(), bearer(r))
 	switch {
 	case errors.Is(err, auth.ErrUnknown):
-		return nil, cmp.Or[error](h.misses.take(auth.Address(r.RemoteAddr, r.Header.Get("X-Forwarded-For"))), err)
+		return nil, cmp.Or[error](h.misses.take(from(r)), err)
 	case err != nil && (r.Context().Err() != nil || store.IsOutage(err)):
 		return nil, problemUnavailable // whatever was asked, it has not begun
 	case err != nil:
 		return nil, err
-	case who.Merchant != 0:
+	case who.Public:
+		if err := h.pages.take(who.ID + " " + from(r)); err != nil {
+			return nil, err
+		}
+	}
+	if who.Merchant != 0 {
 		if err := h.keys.take(who.ID); err != nil {
 			return nil, err
 		}
@@ -151,6 +160,11 @@ func (h *Handler) enter(r *http.Request, op operation) (*auth.Key, error) {
 		return nil, problemScope.because("this needs the scope " + string(op.scope))
 	}
 	return who, nil
+}
+
+// from returns from where a request comes, for counting.
+func from(r *http.Request) string {
+	return auth.Address(r.RemoteAddr, r.Header.Get("X-Forwarded-For"))
 }
 
 // bearer returns the token of a request, RFC 6750; "" if it brings none.

@@ -231,15 +231,24 @@ func settle(ctx context.Context, tx *store.Tx, c call, a Attempt) error {
 	if err := saveDelivery(ctx, tx, &d, b); err != nil {
 		return err
 	}
-	if why != "" && p.Enabled {
-		p.Enabled, p.Why = false, why
-		tx.Act("webhooks", "webhook.disable", fmt.Sprintf("endpoint:%d", p.ID), why)
-		if err := p.save(ctx, tx); err != nil {
-			return err
-		}
+	if err := p.disable(ctx, tx, why); err != nil {
+		return err
 	}
 	return l.plan(ctx, tx, &line, p.Enabled)
 }
+
+// disable lets an endpoint be, if there is a reason.
+func (p *Endpoint) disable(ctx context.Context, tx *store.Tx, why string) error {
+	if why == "" || !p.Enabled {
+		return nil
+	}
+	p.Enabled, p.Why = false, why
+	tx.Act(actor, "webhook.disable", fmt.Sprintf("endpoint:%d", p.ID), why)
+	return p.save(ctx, tx)
+}
+
+// actor is who disables an endpoint by itself, for the audit.
+const actor = "webhooks"
 
 // judge brings a delivery to where it stands after an attempt. It returns why the
 // endpoint is not called any more, "" if it is.

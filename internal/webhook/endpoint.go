@@ -26,8 +26,9 @@ const (
 
 // Why an endpoint was disabled by itself.
 const (
-	WhyGone   = "gone"   // it answered 410
-	WhyFailed = "failed" // nothing was taken for as long as one event is tried
+	WhyGone   = "gone"        // it answered 410
+	WhyFailed = "failed"      // nothing was taken for as long as one event is tried
+	WhySecret = "secret_lost" // the books were restored without its key: it needs another secret
 )
 
 var (
@@ -194,6 +195,11 @@ func Rotate(ctx context.Context, tx *store.Tx, by string, p *Endpoint, overlap t
 		return "", err
 	}
 	p.before, p.Overlap = p.secret, tx.Now().Add(overlap)
+	if _, err := tx.UnsealFor(ctx, p.secret); errors.Is(err, store.ErrErased) {
+		overlap = 0 // there is none of before
+	} else if err != nil {
+		return "", err
+	}
 	if overlap == 0 {
 		if err := tx.EraseSealed(ctx, p.before); err != nil {
 			return "", err

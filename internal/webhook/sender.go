@@ -262,6 +262,9 @@ func (s *Sender) next(ctx context.Context, endpoint int64) (c call, ok bool, err
 			return err
 		}
 		c.secrets, err = c.endpoint.secrets(ctx, tx)
+		if errors.Is(err, store.ErrErased) {
+			return nil
+		}
 		ok = err == nil && c.event.ID != 0
 		return err
 	})
@@ -282,6 +285,17 @@ func replan(ctx context.Context, tx *store.Tx, endpoint int64) error {
 	if err != nil {
 		return err
 	}
+	p, err := endpointOf(row)
+	if err != nil {
+		return err
+	}
+	if _, err := p.secrets(ctx, tx); errors.Is(err, store.ErrErased) {
+		if err := p.disable(ctx, tx, WhySecret); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
 	first, ok, err := head(ctx, tx, endpoint)
 	if err != nil {
 		return err
@@ -300,7 +314,7 @@ func replan(ctx context.Context, tx *store.Tx, endpoint int64) error {
 			return err
 		}
 	}
-	return l.plan(ctx, tx, &line, row.State == enabled)
+	return l.plan(ctx, tx, &line, p.Enabled)
 }
 
 // send calls an endpoint once.

@@ -420,6 +420,48 @@ func TestASecretIsChanged(t *testing.T) {
 	})
 }
 
+// Books that were restored without the key of a secret call nobody with a bad
+// signature: the endpoint says what it needs, and goes on once it has it.
+func TestASecretThatIsLostIsAskedFor(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, h *house, s *shop) {
+		h.run()
+		p, _ := h.endpoint(souk, shopURL)
+		h.update(func(ctx context.Context, tx *store.Tx) error {
+			all, err := tx.Records(ctx, store.RecordsWhere{Kind: "endpoint"}, 1)
+			if err != nil {
+				return err
+			}
+			var kept struct{ Sealed []byte }
+			if err := json.Unmarshal(all[0].Body, &kept); err != nil {
+				return err
+			}
+			return tx.EraseSealed(ctx, kept.Sealed)
+		})
+		h.emit(souk, "claim.opened", "clm_1")
+		synctest.Wait()
+		now, l, _ := h.look(p)
+		if now.Enabled || now.Why != webhook.WhySecret || l.Waiting != 1 || len(s.all("")) != 0 {
+			t.Errorf("without its secret: %+v, %+v, %d calls", now, l, len(s.all("")))
+		}
+		var secret webhook.Secret
+		h.update(func(ctx context.Context, tx *store.Tx) (err error) {
+			if secret, err = webhook.Rotate(ctx, tx, "operator", &now, time.Hour); err != nil {
+				return err
+			}
+			now.Enabled = true
+			return h.opts.Change(ctx, tx, "operator", &now)
+		})
+		synctest.Wait()
+		if got := s.ids(t, ""); got != "clm_1" {
+			t.Fatalf("with another one it heard of %q", got)
+		}
+		c := s.all("")[0]
+		if err := secret.Verify(c.header.Get("webhook-id"), c.header.Get("webhook-timestamp"), c.header.Get("webhook-signature"), c.body, time.Now()); err != nil {
+			t.Errorf("the call is not signed with it: %v", err)
+		}
+	})
+}
+
 // What waited when the server stopped is carried by the next one; what was cut
 // off is carried again.
 func TestTheNextServerGoesOn(t *testing.T) {
