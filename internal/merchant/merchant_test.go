@@ -11,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"maillon/internal/correction"
 	"maillon/internal/ledger"
 	"maillon/internal/member"
 	"maillon/internal/merchant"
 	"maillon/internal/money"
+	"maillon/internal/payment"
 	"maillon/internal/phrase"
 	"maillon/internal/server"
 	"maillon/internal/setting"
@@ -994,4 +996,24 @@ func TestRefunds(t *testing.T) {
 		t.Errorf("after it: %v", err)
 	}
 	k.books()
+}
+
+// Putting balances back leaves trade as it is, and so does undoing one payment.
+func TestPuttingBalancesBackLeavesTradeAlone(t *testing.T) {
+	k := onDisk(t)
+	k.paid(k.policy(nil), fatima)
+	k.do(func(tx *store.Tx) error {
+		_, err := k.Treasury.Preview(t.Context(), tx, treasury.Correction{Scope: correction.Scope{All: true}})
+		if !errors.Is(err, correction.ErrNothing) {
+			t.Errorf("with nothing but trade: %v", err)
+		}
+		all, err := tx.LastTransactions(t.Context(), 1)
+		if err != nil {
+			return err
+		}
+		if _, err := k.Desk.Undo(t.Context(), tx, all[0], false, 1); !errors.Is(err, payment.ErrNotUndone) {
+			t.Errorf("undone: %v", err)
+		}
+		return nil
+	})
 }

@@ -219,7 +219,7 @@ func (d *Desk) Prove(ctx context.Context, tx *store.Tx, m *member.Member, cell s
 // still there, and tells both sides: as a fraud, or as a mistake.
 func (d *Desk) Undo(ctx context.Context, tx *store.Tx, t ledger.Transaction, fraud bool, by int64) (money.Amount, error) {
 	none := money.Amount{}
-	if len(t.Postings) != 2 || t.Kind == ledger.Opening || t.Reverses != 0 {
+	if len(t.Postings) != 2 || t.Kind == ledger.Opening || t.Kind == ledger.Trade || t.Reverses != 0 {
 		return none, ErrNotUndone
 	}
 	if _, err := tx.ReversalOf(ctx, t.ID); !errors.Is(err, store.ErrNotFound) {

@@ -187,7 +187,7 @@ func (r room) life(ctx context.Context, tx *store.Tx, v *frame.Visit, p *payment
 			return err
 		}
 	}
-	p.May = p.Reversal == nil && p.Reverses == 0 && len(p.Postings) == 2 && p.Kind != ledger.Opening
+	p.May = p.Reversal == nil && p.Reverses == 0 && len(p.Postings) == 2 && p.Kind != ledger.Opening && p.Kind != ledger.Trade
 	if !p.May {
 		return nil
 	}
