@@ -96,11 +96,41 @@ func beanAccount(a *account) string {
 	case a.label == store.Pertes:
 		return "Expenses:Pertes"
 	}
+	if kind, of, ok := tradeName(a.label); ok {
+		return kind + ":" + alphabet(of, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+	}
 	name := alphabet(a.label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 	if name == a.label {
 		return "Liabilities:Pots:" + strings.ToUpper(name[:1]) + name[1:]
 	}
 	return fmt.Sprintf("Liabilities:Pots:%d-%s", a.ID, name)
+}
+
+// tradeKinds are where accountants look for the accounts of merchants, by the first
+// word of their names: what the association owes, what it is owed, what it costs.
+var tradeKinds = map[string]string{
+	"deposit": "Liabilities:Clients:Depots", "advance": "Liabilities:Clients:Avances", "prepayment": "Liabilities:Clients:Commandes",
+	"payable": "Liabilities:Commercants", "receivable_from": "Assets:Creances:Commercants", "receivable": "Assets:Creances:Operateurs",
+	"bank": "Assets:Banque", "cash": "Assets:Caisse", "carrier_share": "Expenses:Operateurs", "carrier_variance": "Expenses:Ecarts",
+}
+
+// tradeName returns the kind of an account of merchants and whose it is: a number,
+// a gateway, or T for one that the whole association has. What is of tests is so.
+func tradeName(label string) (kind, of string, ok bool) {
+	name, test := strings.CutPrefix(label, "test/")
+	if test {
+		_, name, _ = strings.Cut(name, "/")
+	}
+	word, whose, some := strings.Cut(name, ":")
+	of = "T"
+	if some {
+		of = "N-" + whose
+	}
+	if test {
+		of += "-test"
+	}
+	kind, ok = tradeKinds[word]
+	return kind, of, ok
 }
 
 // beanUnit returns a currency's code as beancount takes it: 2 to 24 capitals,

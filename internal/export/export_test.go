@@ -75,6 +75,9 @@ func town(t testing.TB, memos ...string) *store.DB {
 		if err != nil {
 			return err
 		}
+		if err := trade(t, tx, a.ID); err != nil {
+			return err
+		}
 		for n, memo := range memos {
 			if err := move(t, tx, fmt.Sprintf("P%d", n), ledger.Payment, a.ID, b.ID, money.New(int64(n+1), units[0]), memo); err != nil {
 				return err
@@ -89,6 +92,23 @@ func town(t testing.TB, memos ...string) *store.DB {
 }
 
 // move makes a transaction and the order that it was.
+// trade has what merchants have in the books: more than two sides, and accounts of
+// other kinds.
+func trade(t testing.TB, tx *store.Tx, wallet ledger.AccountID) error {
+	t.Helper()
+	c := units[0]
+	x := ledger.Transaction{Key: "trade:charge:1", Kind: ledger.Trade}
+	for name, n := range map[string]int64{"receivable:premium": -5, "carrier_share:2": -2, "deposit:3": 4, "advance:3": 2, "cash": -7, "payable:2": 5} {
+		a, err := tx.NamedAccount(t.Context(), name, c, n < 0)
+		if err != nil {
+			return err
+		}
+		x.Postings = append(x.Postings, ledger.Posting{Account: a.ID, Amount: money.New(n, c)})
+	}
+	x.Postings = append(x.Postings, ledger.Posting{Account: wallet, Amount: money.New(3, c)})
+	return ledger.Post(t.Context(), tx, &x)
+}
+
 func move(t testing.TB, tx *store.Tx, ref string, kind ledger.Kind, from, to ledger.AccountID, a money.Amount, memo string) error {
 	t.Helper()
 	x := ledger.Transaction{Ref: ref, Key: ref, Kind: kind, Postings: []ledger.Posting{{Account: from, Amount: money.New(-a.Minor(), a.Currency())}, {Account: to, Amount: a}}}
@@ -223,7 +243,7 @@ func TestJSONAddsUp(t *testing.T) {
 			t.Errorf("%s has %v %s by its postings, and %s", a.Account, got, a.Unit, a.Balance)
 		}
 	}
-	if n := len(books.Transactions); n != 6+len(strange) || books.Association == "" {
+	if n := len(books.Transactions); n != 7+len(strange) || books.Association == "" {
 		t.Errorf("%d transactions of %q", n, books.Association)
 	}
 }
