@@ -202,3 +202,22 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A code of seven or eight digits is shown in two halves, and sent back so.
+func TestALongCodeIsReadAsItIsShown(t *testing.T) {
+	p := shipped(t)
+	for text, want := range map[string]string{
+		"4829 1305":       "yes code=48291305",
+		"4829 130":        "yes code=4829130",
+		"oui 4829 1305":   "yes code=48291305",
+		"4829 1305 merci": "yes code=48291305",
+		"48291305":        "yes code=48291305",
+		"482 913":         "yes code=482913",
+		"4829":            "yes code=4829",
+		"oui 4829 merci":  "yes code=4829",
+	} {
+		if got := read(p, text); got != want {
+			t.Errorf("%q is read as %q, want %q", text, got, want)
+		}
+	}
+}

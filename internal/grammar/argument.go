@@ -10,6 +10,7 @@ import (
 // Bounds of codes and cells, in digits.
 const (
 	minCode, maxCode = 4, 8
+	half             = maxCode / 2
 	maxCell          = 8
 	maxPage          = 4
 	voucherLen       = 8
@@ -227,6 +228,8 @@ func codeAt(words []word, i int) (code string, end int) {
 	switch {
 	case cut:
 		return left + right, i + 1
+	case len(a) == half && (len(b) == half || len(b) == half-1) && c == "": // as long codes are shown
+		return a + b, i + 2
 	case len(a) >= minCode && len(a) <= maxCode:
 		return a, i + 1
 	case len(a) == 2 && len(b) == 2 && len(c) == 2 && len(d) == 2:
