@@ -152,7 +152,7 @@ func (p *post) bind(address string) {
 	p.only(strings.ToLower(address), "Adresse du compte yann")
 }
 
-var longCode = regexp.MustCompile(`\d{3} \d{3}`)
+var longCode = regexp.MustCompile(`\d{4} \d{4}`)
 
 func (p *post) boundTo(address string) (name string) {
 	p.Helper()
@@ -248,10 +248,10 @@ func TestAnAddressIsBoundOnlyByWhoHasBoth(t *testing.T) {
 	p.write(mailtest.Letter{From: thief, Text: "oui"})
 	p.only(thief, "Encore 4 essai(s)")
 	for n, want := range []string{"Encore 3", "Encore 2", "Encore 1"} {
-		p.write(mailtest.Letter{From: thief, Text: "12345" + string(rune('0'+n))})
+		p.write(mailtest.Letter{From: thief, Text: "1234567" + string(rune('0'+n))})
 		p.only(thief, want)
 	}
-	p.write(mailtest.Letter{From: thief, Text: "123459"})
+	p.write(mailtest.Letter{From: thief, Text: "12345679"})
 	p.write(mailtest.Letter{From: thief, Text: secret})
 	if got := p.boundTo(thief); got != "" {
 		t.Fatalf("bound to %q after too many tries", got)

@@ -23,8 +23,8 @@ const (
 	mailAskLife  = time.Hour
 	mailAskADay  = 3 // by a member, and of an address
 	mailTries    = 5 // wrong codes
-	mailCodeLen  = 6
-	mailCodeMany = 1_000_000
+	mailCodeLen  = 8
+	mailCodeMany = 100_000_000
 )
 
 // byMail reports whether this came as e-mail.
