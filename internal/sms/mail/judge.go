@@ -40,7 +40,7 @@ func (g *Gateway) judge(ctx context.Context, raw []byte, l letter, now time.Time
 		switch err := judgeOne(v, l.from.Domain(), lookup); {
 		case err == nil:
 			return nil
-		case verdict != error(errDNS) && err != error(errUnsigned):
+		case !errors.Is(verdict, errDNS) && !errors.Is(err, errUnsigned):
 			verdict = err // the most hopeful, or the most telling
 		}
 	}
@@ -95,7 +95,7 @@ func aligned(signer, sender string, lookup func(string) ([]string, error)) (bool
 		case err != nil && dmarc.IsTempFail(err):
 			return false, err
 		case err != nil:
-			return false, nil // what it wants cannot be read: nothing but the same domain will do
+			return false, nil //nolint:nilerr // what it wants cannot be read: nothing but the same domain will do
 		}
 		return r.DKIMAlignment != dmarc.AlignmentStrict, nil
 	}
