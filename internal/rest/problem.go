@@ -117,7 +117,7 @@ func problemFor(ctx context.Context, err error) *problem {
 	if p := shopProblem(err); p != nil {
 		return p
 	}
-	for _, k := range slices.Concat(houseKnown, shopKnown) {
+	for _, k := range slices.Concat(houseKnown, shopKnown, stallKnown) {
 		if !errors.Is(err, k.is) {
 			continue
 		}

@@ -24,6 +24,7 @@ import (
 	"maillon/internal/auth"
 	"maillon/internal/merchant"
 	"maillon/internal/payment"
+	"maillon/internal/stall"
 	"maillon/internal/store"
 	"maillon/internal/webhook"
 )
@@ -44,6 +45,7 @@ type Handler struct {
 	db        *store.DB
 	desk      *payment.Desk
 	merchants *merchant.Service
+	stalls    *stall.Service
 	webhooks  webhook.Options
 	door      *auth.Door
 	mux       *http.ServeMux
@@ -59,16 +61,17 @@ type Parts struct {
 	DB        *store.DB
 	Desk      *payment.Desk
 	Merchants *merchant.Service
+	Stalls    *stall.Service
 	Webhooks  webhook.Options
 }
 
 // New returns the API of one association.
 func New(p Parts) *Handler {
 	h := &Handler{
-		db: p.DB, desk: p.Desk, merchants: p.Merchants, webhooks: p.Webhooks, door: auth.NewDoor(p.DB), mux: http.NewServeMux(),
+		db: p.DB, desk: p.Desk, merchants: p.Merchants, stalls: p.Stalls, webhooks: p.Webhooks, door: auth.NewDoor(p.DB), mux: http.NewServeMux(),
 		keys: newLimits(keyEvery, keyBurst), pages: newLimits(pageEvery, pageBurst), misses: newLimits(missEvery, missBurst),
 	}
-	for _, paths := range []map[string]operations{h.housePaths(), h.shopPaths(), h.eventPaths()} {
+	for _, paths := range []map[string]operations{h.housePaths(), h.shopPaths(), h.stallPaths(), h.eventPaths()} {
 		for path, all := range paths {
 			h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { h.answer(w, r, all) })
 		}

@@ -143,7 +143,7 @@ func openDesk(t *testing.T, where string, book *phrase.Book, c contract) *desk {
 	}
 	s := open()
 	d := &desk{
-		t: t, server: s, beside: open, api: rest.New(rest.Parts{DB: s.DB, Desk: s.Desk, Merchants: s.Merchants}), contract: c,
+		t: t, server: s, beside: open, api: rest.New(rest.Parts{DB: s.DB, Desk: s.Desk, Merchants: s.Merchants, Stalls: s.Stalls}), contract: c,
 		tokens: map[string]auth.Token{}, ids: map[string]string{}, members: map[string]member.ID{}, merchants: map[string]int64{},
 		names: names{map[string]string{}, map[string]string{}},
 	}
@@ -331,7 +331,7 @@ func (d *desk) play(lines []string) string {
 			fmt.Fprintf(&out, "%s: %s\n", name, d.names.shown(v))
 		}
 	}
-	text := drawn.ReplaceAllString(answer.Body.String(), "whsec_…")
+	text := link.ReplaceAllString(drawn.ReplaceAllString(answer.Body.String(), "whsec_…"), "/stall/#…")
 	if code := codeForm.FindString(text); code != "" {
 		d.code, text = code, codeForm.ReplaceAllString(text, "CODE")
 	}
@@ -342,11 +342,14 @@ func (d *desk) play(lines []string) string {
 // drawn are secrets, which no transcript can foretell.
 var drawn = regexp.MustCompile(`whsec_[A-Za-z0-9+/=]+`)
 
+// link is that of a device of a stall.
+var link = regexp.MustCompile(`/stall/#[A-Z2-7]+`)
+
 // names are the IDs of merchants' objects, which transcripts number by
 // themselves, in the order in which they are first seen: clm_1, clm_2.
 type names struct{ toShown, toReal map[string]string }
 
-var recordID = regexp.MustCompile(`\b(auth|chg|clm|dsp|evt|mer|pay|pol|rfd|we|whd)_[1-9][0-9]*\b`)
+var recordID = regexp.MustCompile(`\b(auth|chg|clm|dsp|evt|mer|otp|pay|pol|rfd|tpl|we|whd)_[1-9][0-9]*\b`)
 
 func (n names) shown(text string) string {
 	return recordID.ReplaceAllStringFunc(text, func(id string) string {
