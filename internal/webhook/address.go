@@ -77,11 +77,13 @@ func CheckURL(text string, reach Reach) (string, error) {
 	case u.Scheme != "https" && (u.Scheme != "http" || reach == Internet || reach == Loopback && !here):
 		return "", ErrURL
 	case reach == Anywhere, reach == Loopback && here:
-		return u.String(), nil
 	case err == nil && !Public(a), err != nil && !named(host):
 		return "", ErrAddress
 	}
-	return u.String(), nil
+	if text = u.String(); len(text) > MaxURL { // for some letters take three
+		return "", ErrURL
+	}
+	return text, nil
 }
 
 // named reports whether a host may be a name of the internet: neither that of a
