@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -147,8 +148,8 @@ func (c caIssue) Run(ctx context.Context, io *Streams) error {
 		return err
 	}
 	defer b.Close() //nolint:errcheck // every Update is on disk already
-	if err := pki.WriteNew(out, text); err != nil {
-		return explainCA(f, err)
+	if _, err := os.Lstat(out); err == nil {
+		return explainCA(f, fmt.Errorf("%s: %w", out, pki.ErrThere))
 	}
 	var entry link.Certificate
 	err = b.update(ctx, func(tx *store.Tx) (err error) {
@@ -156,7 +157,11 @@ func (c caIssue) Run(ctx context.Context, io *Streams) error {
 		return err
 	})
 	if err != nil {
-		return explainCA(f, fmt.Errorf("%s is written, and let in nowhere: %w", out, err))
+		return explainCA(f, err)
+	}
+	if err := pki.WriteNew(out, text); err != nil { // nobody has it: nobody comes in by it
+		undo := b.update(ctx, func(tx *store.Tx) error { return link.Revoke(ctx, tx, treasury.Operator, entry.Fingerprint) })
+		return explainCA(f, errors.Join(err, undo))
 	}
 	_, err = fmt.Fprintf(io.Out, "%s\t%s\tuntil %s\n", out, entry.Fingerprint[:shortPrint], b.showTime(entry.Until))
 	return err

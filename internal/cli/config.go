@@ -85,7 +85,7 @@ func (g GatewayConfig) Secret(path string) (sms.Secret, error) {
 
 // secretFiles returns the paths of all secrets of the gateway.
 func (g GatewayConfig) secretFiles() []string {
-	return slices.DeleteFunc([]string{g.PasswordFile, g.InPasswordFile, g.AuthTokenFile, g.Linked.KeyFile, g.Linked.SecretFile, g.Linked.CertificateFile, g.Mail.DKIMKeyFile, g.Mail.KeyFile}, func(p string) bool { return p == "" })
+	return slices.DeleteFunc([]string{g.PasswordFile, g.InPasswordFile, g.AuthTokenFile, g.Linked.KeyFile, g.Linked.SecretFile, g.Mail.DKIMKeyFile, g.Mail.KeyFile}, func(p string) bool { return p == "" })
 }
 
 // An AdministratorConfig is one [administrator.NAME]. The name is the pseudo.

@@ -64,6 +64,9 @@ func check(path string) []string {
 	for _, err := range config.checkSecrets() {
 		add(err)
 	}
+	for _, err := range config.checkLink() {
+		add(err)
+	}
 	book, err := config.Book()
 	if err != nil {
 		add(err)

@@ -142,6 +142,30 @@ func (*running) greetGateways(io *Streams, c LinkConfig) {
 	}
 }
 
+// checkLink looks at the files of certificates that the configuration names.
+func (c Config) checkLink() (errs []error) {
+	if c.Link.CA != "" {
+		if _, err := (pki.Folder{Path: c.Link.CA}).Issuer(); err != nil {
+			errs = append(errs, fmt.Errorf("link.ca: %w: maillon ca init makes an authority", err))
+		}
+	}
+	for _, g := range c.Gateways {
+		if path := g.Linked.CertificateFile; path != "" {
+			if _, err := tls.LoadX509KeyPair(path, path); err != nil {
+				errs = append(errs, fmt.Errorf("gateway.%s: certificate_file: %w", g.Name, err))
+			}
+		}
+		if path := g.Linked.RootFile; path != "" {
+			if text, err := pki.ReadFile(path); err != nil {
+				errs = append(errs, fmt.Errorf("gateway.%s: root_file: %w", g.Name, err))
+			} else if _, err := pki.ParseCertificates(text); err != nil {
+				errs = append(errs, fmt.Errorf("gateway.%s: root_file: %s: %w", g.Name, path, err))
+			}
+		}
+	}
+	return errs
+}
+
 // A linkListener is where gateways come in, kept while the server is opened
 // again.
 type linkListener struct{ certified, signed net.Listener }

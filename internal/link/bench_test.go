@@ -33,7 +33,7 @@ const (
 
 // A bench is a link with its books, its courier and both of its listeners.
 type bench struct {
-	t      *testing.T
+	t      testing.TB
 	folder pki.Folder
 	db     *store.DB
 	link   *link.Link
@@ -45,7 +45,7 @@ type bench struct {
 	gateways map[string]*link.Gateway
 }
 
-func newBench(t *testing.T, configs ...link.Config) *bench {
+func newBench(t testing.TB, configs ...link.Config) *bench {
 	t.Helper()
 	b := &bench{t: t, folder: pki.Folder{Path: filepath.Join(t.TempDir(), "ca")}}
 	if _, err := b.folder.Init("localhost", "", time.Now()); err != nil {

@@ -22,9 +22,13 @@ import (
 	"maillon/internal/store"
 )
 
-// fresh is how much of its life the certificate of the server must have left, or
-// it makes itself another.
-const fresh = pki.LeafLife / 3
+const (
+	// fresh is how much of its life the certificate of the server must have left,
+	// or it makes itself another.
+	fresh = pki.LeafLife / 3
+	// warnIssuer is from when on it is told that the issuer ends.
+	warnIssuer = 90 * 24 * time.Hour
+)
 
 // A Link is the door of all gateways of a server. Use must be called before
 // anybody comes.
@@ -45,7 +49,7 @@ type trust struct {
 	issuers []*x509.Certificate
 	issuer  *pki.Authority
 	server  tls.Certificate
-	until   time.Time
+	until   time.Time // when the folder is read anew, changed or not
 }
 
 // New makes the door of some gateways, for a server that is called by some
@@ -112,13 +116,14 @@ func (l *Link) config(set func(*tls.Config, *trust)) *tls.Config {
 func (l *Link) trusted(now time.Time) (*trust, error) {
 	last := l.trust.Load()
 	stamp, err := l.folder.Stamp()
-	if err == nil && last != nil && stamp == last.stamp && last.until.Sub(now) > fresh {
+	holds := func(t *trust) bool { return err == nil && t != nil && t.stamp == stamp && now.Before(t.until) }
+	if holds(last) {
 		return last, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if last = l.trust.Load(); err == nil && last != nil && stamp == last.stamp && last.until.Sub(now) > fresh {
-		return last, nil // somebody was quicker
+	if last = l.trust.Load(); holds(last) { // somebody was quicker
+		return last, nil
 	}
 	t, err := l.read(now)
 	if err != nil && last != nil {
@@ -155,7 +160,13 @@ func (l *Link) read(now time.Time) (*trust, error) {
 	for _, c := range server.Chain {
 		t.server.Certificate = append(t.server.Certificate, c.Raw)
 	}
-	t.until = server.Certificate.NotAfter
+	t.until = server.Certificate.NotAfter.Add(-fresh)
+	if end := t.issuer.Certificate.NotAfter; end.Sub(now) < warnIssuer {
+		slog.Warn("the issuer of the link ends soon: maillon ca rotate makes another", "ends", end)
+		if server.Certificate.NotAfter.Equal(end) {
+			t.until = end // no certificate of it will be fresher
+		}
+	}
 	return t, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -121,6 +122,45 @@ func TestTheIssuerIsReplacedWithoutARestart(t *testing.T) {
 		t.Errorf("the old certificate on a connection that was open: %d, %v, want 403", a.status, err)
 	}
 	b.must(b.client(fresh), http.MethodGet, hello, "")
+}
+
+// An authority that is damaged turns nobody away who was let in before, and
+// counts again once it is mended.
+func TestADamagedAuthorityChangesNothing(t *testing.T) {
+	b := newBench(t, link.Config{Name: "gw1", Body: true})
+	c := b.client(b.issue("gw1"))
+	c.Transport.(*http.Transport).DisableKeepAlives = true
+	b.must(c, http.MethodGet, hello, "")
+	path := filepath.Join(b.folder.Path, "trusted.pem")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("half a fi"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.must(c, http.MethodGet, hello, "")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	b.must(c, http.MethodGet, hello, "")
+	if err := os.WriteFile(path, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.must(c, http.MethodGet, hello, "")
+	if _, err := link.New(filepath.Join(t.TempDir(), "none"), nil, nil); err == nil {
+		t.Error("a link was opened without an authority")
+	}
+}
+
+func TestAGatewayThatIsAnsweredInItsCallsHasNothingToAskFor(t *testing.T) {
+	b := newBench(t, link.Config{Name: "gw1", Body: true})
+	c := b.client(b.issue("gw1"))
+	for method, path := range map[string]string{http.MethodGet: "/gw/v1/outbox", http.MethodPost: "/gw/v1/outbox/m1/status"} {
+		if a, err := call(c, method, b.url+path, `{"status":"sent"}`); err != nil || a.status != http.StatusForbidden || !strings.Contains(a.body, "not_pull") {
+			t.Errorf("%s: %d %s, %v, want 403", path, a.status, a.body, err)
+		}
+	}
 }
 
 // What says "admin" gets "gw1": who it is comes from the connection.
