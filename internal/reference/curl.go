@@ -21,6 +21,9 @@ func (c contract) curl(method, path string, o *yaml.Node) string {
 		name, example := at(p, "name").Value, c.sample(p)
 		switch at(p, "in").Value {
 		case "path":
+			if example == "" {
+				example = c.named(path, name)
+			}
 			path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(example))
 		case "query":
 			if at(p, "required").Value == "true" {
@@ -60,7 +63,16 @@ func (c contract) sample(p *yaml.Node) string {
 			return n.Value
 		}
 	}
-	return "1"
+	return ""
+}
+
+// named returns the example of what a parameter of a path names: the ID of what is
+// read at that place.
+func (c contract) named(path, parameter string) string {
+	place, _, _ := strings.Cut(path, "{"+parameter+"}")
+	s, _ := c.follow(at(c.root, "paths", place+"{"+parameter+"}", "get", "responses", "200", "content", "application/json", "schema"))
+	id, _ := c.follow(at(s, "properties", "id"))
+	return at(id, "example").Value
 }
 
 // show writes an example as JSON, in the order of the contract.

@@ -31,10 +31,13 @@ const (
 
 // ask checks the form of what is asked. An ID of something that cannot be is that
 // of nothing.
-func (q orderRequest) ask() (merchant.Ask, error) {
+func (q orderRequest) ask(c *call) (merchant.Ask, error) {
 	a := merchant.Ask{
 		Code: q.Code, Phone: q.Phone, Username: q.Username, Client: q.Shopper,
 		Order: trade.Order{Ref: q.OrderRef, Currency: q.Currency, Delivery: q.Delivery, Point: q.PickupPoint},
+	}
+	if c.client != "" { // who asks from a page could say that each try is another shopper's
+		a.Client = c.client
 	}
 	if q.OrderTotal == nil || q.Currency == "" {
 		return a, problemMalformed.because("order_ref, order_total and currency are needed")
@@ -82,7 +85,7 @@ type check struct {
 }
 
 func (h *Handler) postCheck(ctx context.Context, c *call, q orderRequest) (answer, error) {
-	ask, err := q.ask()
+	ask, err := q.ask(c)
 	if err != nil {
 		return answer{}, err
 	}

@@ -47,7 +47,7 @@ func (h *Handler) postClaim(ctx context.Context, c *call, q claimRequest) (answe
 	if q.Mode != "" && q.Mode != modeGate && q.Mode != modeRequest {
 		return answer{}, problemMalformed.because("mode is gate or request")
 	}
-	ask, err := q.ask()
+	ask, err := q.ask(c)
 	if err != nil {
 		return answer{}, err
 	}

@@ -15,13 +15,23 @@ var (
 	problemNoClaim         = problemOf(http.StatusNotFound, "claim_not_found", "there is no such claim of this merchant")
 	problemNoDispute       = problemOf(http.StatusNotFound, "dispute_not_found", "there is no such dispute of this merchant")
 	problemClock           = problemOf(http.StatusUnprocessableEntity, "clock", "the clock of test mode is moved by 1 to 31622400 seconds, forward")
+	problemTries           = later(problemOf(http.StatusTooManyRequests, "too_many_attempts", "too many codes were tried: wait a quarter of an hour"), triesAfter)
 	problemState           = problemOf(http.StatusConflict, "wrong_state", "another outcome came first")
 	problemPolicy          = problemOf(http.StatusUnprocessableEntity, "policy_invalid", "the policy cannot be so")
 )
 
+// triesAfter is when codes may be tried again, in seconds.
+const triesAfter = 15 * 60
+
+// later says when somebody may ask again, in seconds.
+func later(p *problem, after int) *problem {
+	p.after = after
+	return p
+}
+
 // shopKnown is the table of the errors of the merchants' room.
 var shopKnown = []known{
-	{merchant.ErrTooManyTries, problemOf(http.StatusTooManyRequests, "too_many_attempts", "too many codes were tried: wait a quarter of an hour")},
+	{merchant.ErrTooManyTries, problemTries},
 	{merchant.ErrReference, problemOf(http.StatusUnprocessableEntity, "order_ref", "an order_ref has 1 to 64 printable characters of ASCII, without spaces")},
 	{merchant.ErrAmount, problemOf(http.StatusUnprocessableEntity, "amount", "the sum is not positive, or more than there is")},
 	{merchant.ErrNotRefundable, problemOf(http.StatusConflict, "not_refundable", "nothing can go back now: the authorization is in use, or there is nothing left")},

@@ -15,12 +15,18 @@ type call struct {
 	tx *store.Tx
 	m  *trade.Merchant // the twin for tests, with a key for tests
 	by string          // who does it, for the record
+
+	client string // from where a key of a page is used; "": it is no such key
 }
 
 // begin finds whose key it is.
 func (h *Handler) begin(ctx context.Context, tx *store.Tx, r *http.Request, who *auth.Key) (*call, error) {
 	m, err := h.merchants.Merchant(ctx, tx, who.Merchant)
-	return &call{r, tx, m, "key:" + who.ID}, err
+	c := &call{r: r, tx: tx, m: m, by: keyName(who)}
+	if who.Public {
+		c.client = auth.Address(r.RemoteAddr, r.Header.Get("X-Forwarded-For"))
+	}
+	return c, err
 }
 
 // A sight is what a request sees, or what is done without a body.

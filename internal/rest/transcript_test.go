@@ -55,7 +55,8 @@ var update = flag.Bool("update", false, "write what is answered into the transcr
 //	201
 //	{"id":"txn_9",…}
 //
-// CODE stands for the code that a client was sent last; IDs of merchants' objects
+// CODE stands for the code that a client was sent last, DIGITS for what she is to
+// write behind a keyword; IDs of merchants' objects
 // are numbered in the order in which they are seen.
 func TestTranscripts(t *testing.T) {
 	all, err := filepath.Glob("testdata/*.txt")
@@ -122,6 +123,7 @@ type desk struct {
 	merchants map[string]int64
 	names     names
 	code      string // the last one that a client was sent; CODE in a transcript
+	digits    string // those that she is to write behind a keyword; DIGITS
 }
 
 const funds = 100
@@ -323,7 +325,7 @@ func (d *desk) play(lines []string) string {
 	if body != "" && header.Get("Content-Type") == "" {
 		header.Set("Content-Type", "application/json")
 	}
-	answer := d.ask(first[1], d.names.real(first[2]), header, d.names.real(strings.ReplaceAll(body, "CODE", d.code)))
+	answer := d.ask(first[1], d.names.real(first[2]), header, d.names.real(strings.NewReplacer("CODE", d.code, "DIGITS", d.digits).Replace(body)))
 	var out strings.Builder
 	fmt.Fprintf(&out, "%d\n", answer.Code)
 	for _, name := range shown {
@@ -335,6 +337,9 @@ func (d *desk) play(lines []string) string {
 	if code := codeForm.FindString(text); code != "" {
 		d.code, text = code, codeForm.ReplaceAllString(text, "CODE")
 	}
+	if found := digitsForm.FindStringSubmatch(text); found != nil {
+		d.digits, text = found[2], digitsForm.ReplaceAllString(text, "${1}DIGITS")
+	}
 	out.WriteString(d.names.shown(text))
 	return strings.TrimRight(out.String(), "\n")
 }
@@ -344,6 +349,9 @@ var drawn = regexp.MustCompile(`whsec_[A-Za-z0-9+/=]+`)
 
 // link is that of a device of a stall.
 var link = regexp.MustCompile(`/stall/#[A-Z2-7]+`)
+
+// digitsForm is how a keyword looks with what proves a number, or whose name it is.
+var digitsForm = regexp.MustCompile(`\b((?:LIVRE|RDV) (?:[a-z]+\.[a-z]+ )?)([0-9]{4})\b`)
 
 // names are the IDs of merchants' objects, which transcripts number by
 // themselves, in the order in which they are first seen: clm_1, clm_2.
