@@ -18,7 +18,6 @@ import (
 	"maillon/internal/console/door"
 	"maillon/internal/console/frame"
 	"maillon/internal/copies"
-	"maillon/internal/money"
 	"maillon/internal/phones"
 	"maillon/internal/reference"
 	"maillon/internal/rest"
@@ -330,7 +329,7 @@ func (r *running) show() {
 	r.village = sim.NewVillage(r.server, r.gateways.virtual)
 	r.page = phones.New(r.village, phones.Options{
 		Association: set.Association, Service: r.gateways.number(set.Region()), Region: set.Region(), Location: set.Zone,
-		Symbol: func(c money.Currency) string { return set.UnitOf(c).Symbol },
+		Symbol: set.Symbol,
 	})
 }
 

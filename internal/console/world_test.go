@@ -20,6 +20,7 @@ import (
 	"maillon/internal/store"
 	"maillon/internal/trade"
 	"maillon/internal/treasury"
+	"maillon/internal/webhook"
 )
 
 // A town is a console, with telephones before it.
@@ -85,6 +86,10 @@ func (w *town) trades() {
 		s := w.Merchants
 		m, _, err := s.Add(ctx, tx, "member:6", merchant.NewMerchant{Name: "Souk", Member: lena})
 		if err != nil {
+			return err
+		}
+		hook := webhook.Endpoint{Merchant: m.ID, URL: "https://203.0.114.7/hook", Types: []string{webhook.Any}}
+		if _, err := w.Webhooks.Add(ctx, tx, "member:6", &hook); err != nil {
 			return err
 		}
 		mad := money.Currency{Code: "MAD", Decimals: 2}

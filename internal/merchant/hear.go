@@ -356,12 +356,7 @@ func (s *Service) sum(minor int64, c money.Currency) string {
 	if s.Voice.Comma(s.Set.Language) {
 		text = strings.Replace(text, ".", ",", 1)
 	}
-	for _, u := range s.Set.Units {
-		if u.Currency() == c {
-			return text + " " + u.Symbol
-		}
-	}
-	return text + " " + c.Code
+	return text + " " + s.Set.Symbol(c)
 }
 
 func cut(text string) string {

@@ -154,6 +154,15 @@ func (s *Settings) UnitOf(c money.Currency) Unit {
 	return s.Units[0]
 }
 
+// Symbol returns what people write after a sum: the symbol of a unit of ours, the
+// code of any other currency.
+func (s *Settings) Symbol(c money.Currency) string {
+	if u := s.UnitOf(c); u.Currency() == c {
+		return u.Symbol
+	}
+	return c.Code
+}
+
 // Currency returns the currency of the first unit.
 func (s *Settings) Currency() money.Currency { return s.Units[0].Currency() }
 

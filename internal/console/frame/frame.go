@@ -245,4 +245,4 @@ func (f *Frame) enter(v *Visit, p Page) error {
 }
 
 // symbol is how people write a currency.
-func (f *Frame) symbol(c money.Currency) string { return f.options.Settings.UnitOf(c).Symbol }
+func (f *Frame) symbol(c money.Currency) string { return f.options.Settings.Symbol(c) }

@@ -21,6 +21,7 @@ import (
 	"maillon/internal/server"
 	"maillon/internal/store"
 	"maillon/internal/trade"
+	"maillon/internal/webhook"
 )
 
 //go:embed *.html *.toml
@@ -54,6 +55,10 @@ func New(s *server.Server) frame.Room {
 			{Route: "POST /contested/{id}", Right: auth.Decide, Serve: r.judge},
 			{Route: "GET /merchants/{id}/payouts", Right: auth.SeeNames, Serve: r.listPayouts},
 			{Route: "POST /merchants/{id}/payouts", Right: auth.Merchants, Serve: r.pay},
+			{Route: "GET /merchants/{id}/programs", Right: auth.Merchants, Serve: r.listPrograms},
+			{Route: "POST /merchants/{id}/programs", Right: auth.Merchants, Serve: r.changePrograms},
+			{Route: "GET /merchants/{id}/programs/{endpoint}", Right: auth.Merchants, Serve: r.showEndpoint},
+			{Route: "POST /merchants/{id}/programs/{endpoint}", Right: auth.Merchants, Serve: r.changeEndpoint},
 			{Route: "GET /statements", Right: auth.SeeNames, Serve: r.listStatements},
 			{Route: "POST /statements", Right: auth.Merchants, Serve: r.settle},
 		},
@@ -91,6 +96,12 @@ var words = []struct {
 	{merchant.ErrUsername, "merchants.wrong.username"},
 	{merchant.ErrAsk, "merchants.wrong.ask"},
 	{merchant.ErrTooManyTries, "merchants.wrong.tries"},
+	{auth.ErrName, "programs.wrong.name"},
+	{auth.ErrUnknown, "programs.wrong.key"},
+	{webhook.ErrURL, "programs.wrong.url"},
+	{webhook.ErrAddress, "programs.wrong.address"},
+	{webhook.ErrTooMany, "programs.wrong.many"},
+	{webhook.ErrDisabled, "programs.wrong.off"},
 }
 
 // sorry says what was wrong where only these pages know it.

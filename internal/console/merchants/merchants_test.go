@@ -104,3 +104,27 @@ func TestAFileOfOrders(t *testing.T) {
 		t.Errorf("the orders: %s", a.Text)
 	}
 }
+
+// A key and the secret of an address are shown once; what was made can be ended.
+func TestKeysAndAddresses(t *testing.T) {
+	c := open(t)
+	shop := pathIn(t, c.Post("tess", "/merchants", "name", "Souk"))
+	a := c.Post("tess", shop+"/programs", "what", "key", "name", "shop")
+	if a.Status != http.StatusOK || !a.Says("sk_live_") {
+		t.Errorf("a key: %d %s", a.Status, a.Text)
+	}
+	if a := c.Get("tess", shop+"/programs"); a.Says("sk_live_") || !a.Says("shop") {
+		t.Errorf("afterwards: %s", a.Text)
+	}
+	for _, url := range []string{"http://shop.example/hook", "https://127.0.0.1/hook", "https://[::1]/x", "https://10.0.0.1/"} {
+		if a := c.Post("tess", shop+"/programs", "what", "endpoint", "url", url); a.Status != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d %s", url, a.Status, a.Text)
+		}
+	}
+	if a := c.Post("tess", shop+"/programs", "what", "endpoint", "url", "https://203.0.114.7/hook"); a.Status != http.StatusOK || !a.Says("whsec_") {
+		t.Errorf("an address: %d %s", a.Status, a.Text)
+	}
+	if a := c.Get("fay", shop+"/programs"); a.Status != http.StatusForbidden {
+		t.Errorf("the front desk sees keys: %d", a.Status)
+	}
+}
