@@ -112,7 +112,7 @@ var house = []room{
 	{"internal/console/people", "auth card console/frame ledger member money notice order payment privacy server setting sms store teller treasury", ""},
 	{"internal/console/currency", "auth charter console/frame grammar ledger member money notice order server setting store treasury", ""},
 	{"internal/console/figures", "auth chart console/frame export ledger member money report server store treasury", ""},
-	{"internal/console/merchants", "auth console/frame member merchant money server store trade", ""},
+	{"internal/console/merchants", "auth console/frame member merchant money server store trade webhook", ""},
 	{"internal/console", "console/audit console/currency console/door console/figures console/frame console/home console/merchants console/people console/safety console/settings console/till console/watch server", ""},
 	{"internal/link", "pki sms sms/premium store", "net/http"},
 	{"internal/phones", "ledger member money sms", "net net/http"},
