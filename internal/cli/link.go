@@ -200,7 +200,9 @@ func (l linkListener) Close() {
 func serveLink(all linkListener, l *link.Link) (stop func() error, err error) {
 	var servers []*http.Server
 	var serving sync.WaitGroup
+	calls, endCalls := context.WithCancel(context.Background())
 	stop = func() (err error) {
+		endCalls() // those that wait for something to send need not any more
 		for _, s := range servers {
 			closing, cancel := context.WithTimeout(context.Background(), closeTime)
 			if s.Shutdown(closing) != nil {
@@ -229,6 +231,7 @@ func serveLink(all linkListener, l *link.Link) (stop func() error, err error) {
 		s := &http.Server{
 			Handler: one.handler, ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: link.MaxWait + writeTime, IdleTimeout: idleTime,
 			MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+			BaseContext: func(net.Listener) context.Context { return calls },
 		}
 		servers = append(servers, s)
 		serving.Go(func() {

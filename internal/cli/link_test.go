@@ -51,6 +51,8 @@ default = true
 kind = "link"
 key_file = "box.key"
 replies = "body"
+[gateway.nat]
+kind = "link"
 [administrator.annaig]
 number = "0639980101"
 role = "admin"
@@ -65,7 +67,8 @@ role = "admin"
 	command(t, dir, "ca", "init", "--host", "localhost")
 	p := serve(t, dir, "--config", "maillon.toml")
 	command(t, dir, "ca", "issue", "gw1", "--config", "maillon.toml")
-	client := gatewayOf(t, dir)
+	command(t, dir, "ca", "issue", "nat", "--config", "maillon.toml")
+	client, other := gatewayOf(t, dir, "gw1"), gatewayOf(t, dir, "nat")
 	call := "https://" + where + "/gw/v1/kannel?" + url.Values{"from": {"+33639980101"}, "to": {"36000"}, "text": {"solde"}, "id": {"1"}}.Encode()
 	answer := func() (int, string, error) {
 		resp, err := client.Get(call)
@@ -95,12 +98,18 @@ role = "admin"
 	} else {
 		_ = resp.Body.Close()
 	}
+	go func() { // who waits for something to send does not keep the server from ending
+		if resp, err := other.Get("https://" + where + "/gw/v1/outbox?wait=25"); err == nil {
+			_ = resp.Body.Close()
+		}
+	}()
 	command(t, dir, "ca", "revoke", "gw1", "--config", "maillon.toml")
 	if status, _, err := answer(); err != nil || status != http.StatusForbidden {
 		t.Errorf("once revoked it is answered %d, %v, want 403", status, err)
 	}
-	if status := p.end(syscall.SIGTERM); status != 0 {
-		t.Errorf("stopped with status %d: %s", status, &p.stderr)
+	start := time.Now()
+	if status := p.end(syscall.SIGTERM); status != 0 || time.Since(start) > 4*time.Second {
+		t.Errorf("stopped after %v with status %d: %s", time.Since(start), status, &p.stderr)
 	}
 }
 
@@ -113,9 +122,9 @@ func command(t *testing.T, dir string, args ...string) {
 }
 
 // gatewayOf is a gateway with the files that the commands made.
-func gatewayOf(t *testing.T, dir string) *http.Client {
+func gatewayOf(t *testing.T, dir, name string) *http.Client {
 	t.Helper()
-	c, err := tls.LoadX509KeyPair(filepath.Join(dir, "gw1.pem"), filepath.Join(dir, "gw1.pem"))
+	c, err := tls.LoadX509KeyPair(filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".pem"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,6 +58,8 @@ type Gateway struct {
 	ends    time.Time               // when the certificate ends with which it last came; zero: it has none
 }
 
+var _ sms.Visited = (*Gateway)(nil)
+
 // NewGateway makes a gateway of a link.
 func NewGateway(c Config) *Gateway {
 	return &Gateway{config: c, waiting: map[int64]chan struct{}{}, asking: make(chan struct{})}
