@@ -19,7 +19,8 @@ import (
 
 // Bounds of what is read of a letter.
 const (
-	maxFields     = 500
+	maxHeader     = 64 << 10 // octets
+	maxFields     = 2000     // lines of its header
 	maxParts      = 50
 	maxDepth      = 8
 	maxText       = 64 << 10 // octets of its text before it is cut
@@ -85,6 +86,9 @@ func read(raw []byte) (l letter, err error) {
 	l.heading.References = l.heading.References[max(0, len(l.heading.References)-maxReferences):]
 	subject, text := texts(raw)
 	l.heading.Subject = clip(subject, maxSubject)
+	if answer(subject) || one("in-reply-to") != "" || one("references") != "" {
+		subject = "" // it is of what was answered
+	}
 	l.text = said(subject, text)
 	return l, nil
 }
@@ -96,9 +100,12 @@ func cutFields(raw []byte) (fields map[string][]string, body []byte, err error) 
 	if !ok {
 		header, body = bytes.TrimSuffix(raw, []byte("\r\n")), nil
 	}
+	if len(header) > maxHeader {
+		return nil, nil, errShape
+	}
 	fields, n, last := map[string][]string{}, 0, ""
 	for line := range strings.SplitSeq(string(header), "\r\n") {
-		if strings.ContainsAny(line, "\r\n\x00") {
+		if n++; n > maxFields || strings.ContainsAny(line, "\r\n\x00") {
 			return nil, nil, errShape
 		}
 		if strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t") {
@@ -110,7 +117,7 @@ func cutFields(raw []byte) (fields map[string][]string, body []byte, err error) 
 			continue
 		}
 		name, value, ok := strings.Cut(line, ":")
-		if n++; !ok || n > maxFields || name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		if !ok || name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			return nil, nil, errShape
 		}
 		last = strings.ToLower(name)
@@ -208,10 +215,10 @@ func plain(e *message.Entity, depth int, parts *int) (text string, found bool) {
 func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // said returns what the sender wrote: the text, without what it quotes and what
-// is below the signature; or the subject, if that leaves nothing and it is new.
+// is below the signature; or the subject, if that leaves nothing.
 func said(subject, text string) string {
 	text = unquoted(text)
-	if text == "" && !answer(subject) {
+	if text == "" {
 		text = strings.TrimSpace(subject)
 	}
 	return clip(text, maxKept)
@@ -225,10 +232,13 @@ func clip(s string, n int) string {
 	return strings.TrimRight(strings.ToValidUTF8(s[:n], ""), " \n")
 }
 
-// answer reports whether a subject is that of an answer, in any language.
+// answers begin the subjects of what is answered or passed on.
+var answers = []string{"re", "ré", "rép", "fw", "fwd", "tr", "aw", "wg", "sv", "rv"}
+
+// answer reports whether a subject says that it is that of an answer.
 func answer(subject string) bool {
 	prefix, _, ok := strings.Cut(subject, ":")
-	return ok && len(strings.Fields(prefix)) == 1 && len(strings.TrimSpace(prefix)) <= 4
+	return ok && slices.Contains(answers, strings.ToLower(strings.TrimSpace(prefix)))
 }
 
 // signatures begin the lines that telephones write beneath a text.

@@ -34,10 +34,10 @@ import (
 
 // Bounds of what others may ask of us.
 const (
-	maxMessage     = 1 << 20 // octets of a letter
+	maxMessage     = 512 << 10 // octets of a letter
 	maxRecipients  = 10
 	maxLine        = 2000 // octets, RFC 5321 has 1000
-	maxConnections = 64
+	maxConnections = 32
 	lifetime       = 5 * time.Minute // of a connection
 	commandTime    = time.Minute
 	commitTimeout  = 10 * time.Second
@@ -85,6 +85,7 @@ type Gateway struct {
 	door   sms.Door
 	pulse  sms.Pulse
 	book   sms.AddressBook
+	crowd  crowd
 
 	mu     sync.Mutex // held to read or change what follows
 	serves int        // how many run or attend it

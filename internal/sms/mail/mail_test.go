@@ -278,7 +278,25 @@ func TestTooMuchIsRefused(t *testing.T) {
 	if err := b.bring(b.zone.Write(t, mailtest.Letter{From: lena, Text: strings.Repeat("solde ", 1<<18)})); !errors.As(err, &said) || said.Code != 552 {
 		t.Errorf("too large a letter: %v", err)
 	}
-	b.refused("too many fields", []byte(strings.Repeat("X: y\r\n", 600)+string(b.zone.Write(t, mailtest.Letter{From: lena}))), 550, smtp.EnhancedCode{5, 6, 0})
+	b.refused("too long a header", []byte("X: "+strings.Repeat("y", 1000)+strings.Repeat("\r\n "+strings.Repeat("y", 1000), 80)+"\r\n"+string(b.zone.Write(t, mailtest.Letter{From: lena}))), 550, smtp.EnhancedCode{5, 6, 0})
+	b.refused("too many fields", []byte(strings.Repeat("X: y\r\n", 2500)+string(b.zone.Write(t, mailtest.Letter{From: lena}))), 550, smtp.EnhancedCode{5, 6, 0})
+}
+
+// Whoever signs without end is held up, and nobody else.
+func TestADomainThatWritesWithoutEndIsHeldUp(t *testing.T) {
+	var c mail.Crowd
+	now := time.Now()
+	for n := range mail.MaxLetters {
+		if !c.Admit(fmt.Sprintf("s%d.thief.example", n), now) {
+			t.Fatalf("letter %d is held up", n)
+		}
+	}
+	if c.Admit("thief.example", now) || c.Admit("new.thief.example", now) {
+		t.Error("one more comes in")
+	}
+	if !c.Admit("association.example", now) || !c.Admit("thief.example", now.Add(time.Hour)) {
+		t.Error("others are held up, or for longer than an hour")
+	}
 }
 
 func TestWhatIsReadOfALetter(t *testing.T) {
@@ -296,6 +314,8 @@ func TestWhatIsReadOfALetter(t *testing.T) {
 	}{
 		{"the subject", mailtest.Letter{Subject: "Solde"}, "Solde"},
 		{"the text before the subject", mailtest.Letter{Subject: "bonjour", Text: "solde\r\n"}, "solde"},
+		{"a subject with a key", mailtest.Letter{Subject: "vir: 5 @yann"}, "vir: 5 @yann"},
+		{"no subject of a thread", mailtest.Letter{Subject: "vir 5 @yann", Extra: []string{"In-Reply-To: <a@mua.example>"}}, ""},
 		{"no subject of an answer", mailtest.Letter{Subject: "Re: vir 5 @yann", Text: "\r\n> vir 5 @yann"}, ""},
 		{"an answer above what it quotes", mailtest.Letter{Text: "4829 1305\r\n\r\nLe sam. 28 nov. 2026 à 11:02, Penn Rustin' <maillon@maillon.example>\r\na écrit :\r\n\r\n> Payer 5 m à yann ?\r\n> Pour OUI répondre 1111\r\n"}, "4829 1305"},
 		{"an answer below", mailtest.Letter{Text: "On Sat, Penn Rustin' wrote:\r\n> Payer 5 m ?\r\n\r\nnon\r\n"}, "non"},

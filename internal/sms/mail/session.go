@@ -23,6 +23,7 @@ var (
 	errOld      = refuse("The signed Date is too old, or in the future. Write the message again")
 	errShape    = &receiving.SMTPError{Code: 550, EnhancedCode: receiving.EnhancedCode{5, 6, 0}, Message: "The message cannot be read: its header is malformed"}
 	errDNS      = &receiving.SMTPError{Code: 451, EnhancedCode: receiving.EnhancedCode{4, 7, 5}, Message: "The DNS of the sender's domain does not answer. Try again later"}
+	errCrowd    = &receiving.SMTPError{Code: 451, EnhancedCode: receiving.EnhancedCode{4, 7, 1}, Message: "Too many messages from that domain. Try again later"}
 	errLater    = &receiving.SMTPError{Code: 451, EnhancedCode: receiving.EnhancedCode{4, 3, 0}, Message: "Not now. Try again later"}
 )
 
@@ -88,6 +89,9 @@ func (g *Gateway) receive(ctx context.Context, raw []byte, bounce bool) error {
 	}
 	if err := g.judge(ctx, raw, l, time.Now()); err != nil {
 		return err
+	}
+	if !g.crowd.admit(l.from.Domain(), time.Now()) {
+		return errCrowd
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
