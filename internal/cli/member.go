@@ -275,6 +275,15 @@ func (c memberShow) Run(ctx context.Context, io *Streams) error {
 		if !m.Number.IsZero() {
 			line("number", m.Number.National())
 		}
+		boxes, err := tx.Mailboxes(ctx, m)
+		if err != nil {
+			return err
+		}
+		for _, b := range boxes {
+			if b.Bound {
+				line("e-mail", b.Address.Text())
+			}
+		}
 		line("state", standing(m, tx.Now()))
 		line("balance", balances)
 		line("language", m.Language)
