@@ -119,7 +119,7 @@ var house = []room{
 	{"internal/stall/page", "stall store", "net/http"},
 
 	// 5: what plays with a whole server, and the command line
-	{"internal/sim", "auth card charter correction ledger member money notice order payment phones phrase rest server setting sms sms/virtual store story treasury", "net net/http os syscall"},
+	{"internal/sim", "auth card charter correction ledger member money notice order otp payment phones phrase rest server setting sms sms/virtual stall store story treasury", "net net/http os syscall"},
 	{"internal/sim/kill", "", ""},
 	{"internal/sim/bank", "", ""},
 	{"internal/sim/disk", "", ""},

@@ -13,7 +13,9 @@ import (
 	"maillon/internal/member"
 	"maillon/internal/money"
 	"maillon/internal/order"
+	"maillon/internal/otp"
 	"maillon/internal/setting"
+	"maillon/internal/stall"
 	"maillon/internal/store"
 	"maillon/internal/story"
 )
@@ -40,7 +42,28 @@ func (s *stage) give(ctx context.Context, tx *store.Tx, setup story.Setup) error
 			return err
 		}
 	}
+	for _, one := range setup.Stalls {
+		if err := s.sell(ctx, tx, one); err != nil {
+			return err
+		}
+	}
 	return s.fill(ctx, tx, setup)
+}
+
+// sell opens the stall of a member, with a device that has a key of its own.
+func (s *stage) sell(ctx context.Context, tx *store.Tx, one story.Stall) error {
+	m, err := s.memberOf(ctx, tx, one.Name)
+	if err != nil {
+		return err
+	}
+	for _, i := range one.Items {
+		n := stall.NewTemplate{Description: "article " + i.Short, Amount: i.Amount, Short: i.Short}
+		if _, err := s.Stalls.AddTemplate(ctx, tx, "story", stall.Of(m.ID), n); err != nil {
+			return err
+		}
+	}
+	_, _, err = s.Stalls.AddDevice(ctx, tx, "story", stall.Of(m.ID), stall.NewDevice{Description: "stand", Key: otp.NewKey()})
+	return err
 }
 
 // enter registers who has a phone: a member, or an administrator, who may be

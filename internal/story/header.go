@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"maillon/internal/money"
 )
@@ -107,6 +108,39 @@ func (p *parser) card(args []string) error {
 		card[c.key] = c.value
 	}
 	p.story.Setup.Cards[name] = card
+	return nil
+}
+
+// openPrice is the price of what the buyer says.
+const openPrice = "open"
+
+var shortID = regexp.MustCompile(`^[2-9][A-Z]{2}[2-9]$`)
+
+func (p *parser) stall(args []string) error {
+	s := Stall{Name: args[0]}
+	if err := p.owner(s.Name); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(p.story.Setup.Stalls, func(other Stall) bool { return other.Name == s.Name }) {
+		return fmt.Errorf("%s has a stall already", s.Name)
+	}
+	items, err := pairs(args[1:])
+	if err != nil {
+		return err
+	}
+	for _, i := range items {
+		item := Item{Short: i.key}
+		if !shortID.MatchString(i.key) {
+			return fmt.Errorf("%q is not a short id such as 7KQ2", i.key)
+		}
+		if i.value != openPrice {
+			if item.Amount, err = p.positive(i.value); err != nil {
+				return err
+			}
+		}
+		s.Items = append(s.Items, item)
+	}
+	p.story.Setup.Stalls = append(p.story.Setup.Stalls, s)
 	return nil
 }
 

@@ -192,6 +192,8 @@ func (p *parser) directed(word string) (func([]string) error, error) {
 		return p.card, p.within(started)
 	case "seen":
 		return p.seen, p.within(started)
+	case "stall":
+		return p.stall, p.within(started)
 	case "clock":
 		if p.stage == titled {
 			return p.start, nil

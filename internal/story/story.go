@@ -40,6 +40,19 @@ type Setup struct {
 	Past     []Past                       // counted in Given already
 	Cards    map[string]map[string]string // by member, then by cell: the whole card
 	Seen     map[string]time.Time         // by phone: its last SMS, if not the day before
+	Stalls   []Stall
+}
+
+// A Stall is a member who sells, and has a device that tells codes of payments.
+type Stall struct {
+	Name  string
+	Items []Item
+}
+
+// An Item is something that a stall sells under a short id.
+type Item struct {
+	Short  string
+	Amount int64 // 0: the buyer says it
 }
 
 // A Balance is what an account holds. An account is a phone's name or one of

@@ -15,9 +15,9 @@ import (
 // their kind touches them. What follows is looked at by cut.
 var (
 	// As people type them: a code without its space, a reference in lower case.
-	typedToken = regexp.MustCompile(`(?:^|[^0-9])([0-9]{3} ?[0-9]{3})|(?:^|[^\pL\pN])([A-Za-z][0-9][A-Za-z][0-9])`)
+	typedToken = regexp.MustCompile(`(?:^|[^0-9])(` + proofShape + `|[0-9]{3} ?[0-9]{3})|(?:^|[^\pL\pN])([A-Za-z][0-9][A-Za-z][0-9])`)
 	// As the server draws them.
-	drawnToken = regexp.MustCompile(`(?:^|[^0-9])(` + codeShape + `)|(?:^|[^\pL\pN])(` + refShape + `)`)
+	drawnToken = regexp.MustCompile(`(?:^|[^0-9])(` + proofShape + `|` + codeShape + `)|(?:^|[^\pL\pN])(` + refShape + `)`)
 )
 
 var wholeRef = regexp.MustCompile(`\A` + refShape + `\z`)
@@ -25,11 +25,15 @@ var wholeRef = regexp.MustCompile(`\A` + refShape + `\z`)
 // The shapes of what the server draws (conversation.md, 5 and 6). A reference
 // has a fifth letter once half of the shorter ones are used.
 const (
-	codeShape = `[0-9]{3} [0-9]{3}`
-	refShape  = `[A-HJ-NP-Z][1-9][A-HJ-NP-Z][1-9][A-HJ-NP-Z]?`
+	codeShape  = `[0-9]{3} [0-9]{3}`
+	proofShape = `[0-9]{2} [0-9]{6}` // by which a stall knows that it was paid
+	refShape   = `[A-HJ-NP-Z][1-9][A-HJ-NP-Z][1-9][A-HJ-NP-Z]?`
 )
 
-const codeDigits = 6
+const (
+	codeDigits = 6
+	proofLen   = 9
+)
 
 // names are the codes and references of a file with the values that they are
 // bound to. Two names never share a value.
@@ -186,10 +190,13 @@ func isCode(token string) bool { return isDigit(rune(token[0])) }
 
 // shapeOf returns the shape of what the server draws for a token.
 func shapeOf(token string) string {
-	if isCode(token) {
-		return codeShape
+	switch {
+	case !isCode(token):
+		return refShape
+	case len(token) == proofLen:
+		return proofShape
 	}
-	return refShape
+	return codeShape
 }
 
 // nameOf returns the name that a token is bound by, however it was typed.
