@@ -1,19 +1,19 @@
 'use strict';
 
-const { createHash } = require('node:crypto');
+const { createHash, randomUUID } = require('node:crypto');
 const { Api, Problem, Outage } = require('./api');
 const { words, instructions } = require('./words');
 
 /** How long what the policy says is believed, and what it said of outages. */
 const POLICY_FOR = 60_000; // ms
-/** How often one order may be let through anew after its reservation lapsed or its cart changed. */
-const MAX_REFS = 5;
-
 /** Where a claim counts as let through. */
 const LIVE = ['reserved', 'open'];
 
 /** An order that may not be paid on delivery, with what its client reads. */
 class NotNow extends Error {}
+
+/** The order holds a claim with another total. */
+class CartChanged extends Error {}
 
 /**
  * Asks maillon whether an order may be paid on delivery, takes its slot, and says
@@ -39,34 +39,21 @@ class Gate {
      * Whether the order may be paid on delivery now: {advance, cash, claim}. Throws a
      * NotNow with what the client reads, or an Outage.
      */
-    async check(ctx, order) {
-        return this.#answering(ctx, async () => {
-            for (const ref of refs(order)) {
-                const answer = await this.api.post('/v1/authorizations/check', await this.#question(ctx, order, ref));
-                if (answer.reason === 'order_ref_conflict') continue; // a cart that has changed since
-                if (!answer.allowed) throw new NotNow(await this.#why(ctx, order, answer));
-                if (answer.claim !== null && !LIVE.includes((await this.claim(answer.claim)).status)) continue;
-                return { advance: answer.advance_amount, cash: answer.cash_due, claim: answer.claim };
-            }
-            throw new NotNow(words(ctx).order_ref_conflict);
+    check(ctx, order) {
+        return this.#answering(ctx, order, async () => {
+            const answer = await this.api.post('/v1/authorizations/check', await this.#question(ctx, order));
+            if (answer.reason === 'order_ref_conflict') throw new CartChanged();
+            if (!answer.allowed) throw new NotNow(await this.#why(ctx, order, answer));
+            return { advance: answer.advance_amount, cash: answer.cash_due, claim: answer.claim };
         });
     }
 
     /** Lets the order through and returns its claim, now or when it was asked first. Throws as check does. */
-    async take(ctx, order) {
-        return this.#answering(ctx, async () => {
-            for (const ref of refs(order)) {
-                const body = await this.#question(ctx, order, ref);
-                try {
-                    const claim = await this.api.post('/v1/claims', body, once(`${ref}.claim`, body));
-                    if (LIVE.includes(claim.status)) return claim;
-                    if (claim.status !== 'released') throw new NotNow(words(ctx).over);
-                } catch (error) {
-                    if (error.code !== 'order_ref_conflict') throw error;
-                    await this.#freeOld(ctx, ref);
-                }
-            }
-            throw new NotNow(words(ctx).order_ref_conflict);
+    take(ctx, order) {
+        return this.#answering(ctx, order, async () => {
+            const claim = await this.api.post('/v1/claims', await this.#question(ctx, order), anew(order.code));
+            if (!LIVE.includes(claim.status)) throw new NotNow(words(ctx).over);
+            return claim;
         });
     }
 
@@ -90,23 +77,23 @@ class Gate {
         return (this.onOutage ?? this.known?.on_outage ?? 'closed') === 'open';
     }
 
-    /** The cart has another total than when its slot was taken: the old slot is free again. */
-    async #freeOld(ctx, ref) {
-        const { data } = await this.api.get(`/v1/claims?order_ref=${encodeURIComponent(ref)}`);
+    /** The cart has another total than when its slot was taken: that slot is free again, unless the order was placed. */
+    async #free(ctx, order) {
+        const { data } = await this.api.get(`/v1/claims?order_ref=${encodeURIComponent(order.code)}`);
         for (const claim of data) {
-            if (claim.status === 'reserved') await this.end(claim.id, 'release', { reason: 'the cart has changed' });
-            else if (claim.status !== 'released') throw new NotNow(words(ctx).order_ref_conflict);
+            if (claim.status !== 'reserved') throw new NotNow(words(ctx).order_ref_conflict);
+            await this.end(claim.id, 'release', { reason: 'the cart has changed' });
         }
     }
 
     /** Who asks for what, as the API wants it. */
-    async #question(ctx, order, ref) {
+    async #question(ctx, order) {
         const who = await this.#who(ctx, order);
         const point = (order.shippingLines ?? []).map(line => this.pickups[line.shippingMethod?.code]).find(Boolean);
         return {
             ...who,
             policy: this.policy,
-            order_ref: ref,
+            order_ref: order.code,
             order_total: order.totalWithTax,
             currency: order.currencyCode,
             delivery: point ? 'pickup' : 'home',
@@ -145,8 +132,7 @@ class Gate {
         if (policy.flow === 'username' && ['authorization_not_found', 'authorization_pending'].includes(answer.reason)) {
             // The text that her account shows binds the name to the number that sends it.
             const body = { policy: this.policy, username: username(order.customer) };
-            const day = new Date().toISOString().slice(0, 10);
-            what = (await this.api.post('/v1/authorizations', body, once(`account.${day}`, body))).instructions;
+            what = (await this.api.post('/v1/authorizations', body, anew(order.code))).instructions;
         }
         return join(words(ctx)[answer.reason] ?? words(ctx).unavailable, instructions(ctx, what));
     }
@@ -160,10 +146,17 @@ class Gate {
     }
 
     /** Turns what the API refuses into what the client reads. What the shop did wrong is for its log. */
-    async #answering(ctx, ask) {
+    async #answering(ctx, order, ask, changed = true) {
         try {
             return await ask();
         } catch (error) {
+            if (changed && (error instanceof CartChanged || error.code === 'order_ref_conflict')) {
+                return this.#answering(ctx, order, async () => {
+                    await this.#free(ctx, order);
+                    return ask();
+                }, false);
+            }
+            if (error instanceof CartChanged) throw new NotNow(words(ctx).order_ref_conflict);
             if (!(error instanceof Problem)) {
                 if (error instanceof Outage) this.logger.warn(error.message);
                 throw error;
@@ -179,15 +172,14 @@ class Gate {
     }
 }
 
-/** The names under which an order is let through: its code, then, if that claim is over, others. */
-function* refs(order) {
-    yield order.code;
-    for (let n = 2; n <= MAX_REFS; n++) yield `${order.code}.${n}`;
-}
-
-/** An Idempotency-Key: of the order and the act, and no other request. */
+/** An Idempotency-Key of an outcome: there is one. */
 function once(act, body) {
     return `vendure.${act}.${hash(JSON.stringify(body ?? null))}`;
+}
+
+/** An Idempotency-Key for what its order or name keeps from being done twice: an answer of before could be out of date. */
+function anew(order) {
+    return `vendure.${order}.${randomUUID()}`;
 }
 
 function hash(text) {

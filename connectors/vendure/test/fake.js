@@ -14,7 +14,7 @@ const policyOf = given => ({
 async function openFake({ codes = ['SVRDPV5K'], policy } = {}) {
     const fake = {
         /** As after a fresh start, with this policy. */
-        start: change => Object.assign(fake, { policy: policyOf(change), claims: [], asked: [], used: 0, fault: undefined }),
+        start: change => Object.assign(fake, { policy: policyOf(change), claims: [], asked: [], used: 0, answers: new Map(), fault: undefined }),
     };
     fake.start(policy);
     const server = createServer(async (request, response) => {
@@ -49,6 +49,7 @@ function decide(fake, codes, { method, path, body, key }, url) {
         }];
     }
     if (path === '/v1/claims' && method === 'POST') {
+        if (fake.answers.has(key)) return [201, fake.answers.get(key)];
         const [claim, reason] = allows(fake, codes, body);
         if (claim && !reason) return [200, claim];
         if (reason) return problem(409, reason);
@@ -59,9 +60,10 @@ function decide(fake, codes, { method, path, body, key }, url) {
             advance_amount: fake.policy.advance_per_order, cash_due: body.order_total - fake.policy.advance_per_order,
         };
         fake.claims.push(made);
+        fake.answers.set(key, { ...made });
         return [201, made];
     }
-    if (path === '/v1/claims') return [200, { data: fake.claims.filter(claim => claim.order_ref === url.searchParams.get('order_ref')) }];
+    if (path === '/v1/claims') return [200, { data: fake.claims.filter(claim => claim.order_ref === url.searchParams.get('order_ref') && claim.status !== 'released') }];
     const [, id, act] = path.match(/^\/v1\/claims\/(clm_\d+)(?:\/(\w+))?$/) ?? [];
     const claim = fake.claims.find(one => one.id === id);
     if (!claim) return problem(404, 'claim_not_found');
@@ -75,7 +77,7 @@ function decide(fake, codes, { method, path, body, key }, url) {
 }
 
 function allows(fake, codes, body) {
-    const claim = fake.claims.find(one => one.order_ref === body.order_ref);
+    const claim = fake.claims.find(one => one.order_ref === body.order_ref && one.status !== 'released'); // such an order may be asked for again
     if (claim) return claim.order_total === body.order_total ? [claim] : [claim, 'order_ref_conflict'];
     const who = (body.code ?? body.phone ?? body.username).replace(/[ -]/g, '').toUpperCase();
     if (!codes.map(code => code.toUpperCase()).includes(who)) return [undefined, 'authorization_not_found'];
