@@ -124,8 +124,13 @@ func trader(err error) error {
 		is   error
 		code int
 	}{
-		{merchant.ErrName, ExitUsage}, {merchant.ErrReasonNeeded, ExitUsage}, {merchant.ErrKeyword, ExitNo}, {merchant.ErrAmount, ExitNo},
-		{merchant.ErrDestination, ExitNo}, {merchant.ErrBraked, ExitNo}, {merchant.ErrSuspended, ExitNo},
+		{merchant.ErrName, ExitUsage},
+		{merchant.ErrReasonNeeded, ExitUsage},
+		{merchant.ErrKeyword, ExitNo},
+		{merchant.ErrAmount, ExitNo},
+		{merchant.ErrDestination, ExitNo},
+		{merchant.ErrBraked, ExitNo},
+		{merchant.ErrSuspended, ExitNo},
 	} {
 		if errors.Is(err, known.is) {
 			return exitf(known.code, "%w; nothing was done", err)

@@ -78,8 +78,11 @@ func (c merchantPolicy) policy(b *books) (*trade.Policy, error) {
 		flag, text string
 		to         *int64
 	}{
-		{"--price", c.Price, &p.Price}, {"--advance", c.Advance, &p.PerOrder}, {"--deposit", c.Deposit, &p.Deposit},
-		{"--forfeit", c.Forfeit, &p.Forfeit}, {"--max-total", c.MaxTotal, &p.MaxTotal},
+		{"--price", c.Price, &p.Price},
+		{"--advance", c.Advance, &p.PerOrder},
+		{"--deposit", c.Deposit, &p.Deposit},
+		{"--forfeit", c.Forfeit, &p.Forfeit},
+		{"--max-total", c.MaxTotal, &p.MaxTotal},
 	} {
 		sum, err := parseSum(s.text, currency)
 		if err != nil {

@@ -265,6 +265,19 @@ func TestServeListensToThisMachineUnlessTold(t *testing.T) {
 }
 
 // The phones are nobody's business but of who sits at this machine.
+// What programs can ask is read by anybody, here and where others can reach.
+func TestTheReferenceIsServed(t *testing.T) {
+	for _, args := range [][]string{nil, {"--public"}} {
+		p := serve(t, t.TempDir(), args...)
+		if status, body := p.ask(http.MethodGet, "/docs/api", nil); status != http.StatusOK || !strings.Contains(body, `curl "$MAILLON/v1/claims"`) {
+			t.Errorf("%v: the reference is answered %d", args, status)
+		}
+		if status, body := p.ask(http.MethodGet, "/docs/api/openapi.yaml", nil); status != http.StatusOK || !strings.HasPrefix(body, "openapi: ") {
+			t.Errorf("%v: the contract is answered %d", args, status)
+		}
+	}
+}
+
 func TestThePhonesAreNeverPublic(t *testing.T) {
 	dir := t.TempDir()
 	p := serve(t, dir, "--listen", "0.0.0.0:0", "--public")

@@ -189,8 +189,14 @@ func (c contract) kind(s *yaml.Node) kind {
 // rules says what a value must hold to, beside its kind.
 func rules(s *yaml.Node) (all []string) {
 	for _, r := range []struct{ key, says string }{
-		{"format", "%s"}, {"minimum", "at least %s"}, {"maximum", "at most %s"}, {"minLength", "at least %s letters"},
-		{"maxLength", "at most %s letters"}, {"minItems", "at least %s"}, {"maxItems", "at most %s"}, {"pattern", "of the form %s"},
+		{"format", "%s"},
+		{"minimum", "at least %s"},
+		{"maximum", "at most %s"},
+		{"minLength", "at least %s letters"},
+		{"maxLength", "at most %s letters"},
+		{"minItems", "at least %s"},
+		{"maxItems", "at most %s"},
+		{"pattern", "of the form %s"},
 		{"default", "%s if left out"},
 	} {
 		if v := at(s, r.key); v.Kind == yaml.ScalarNode {

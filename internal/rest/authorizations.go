@@ -54,7 +54,7 @@ func (q orderRequest) ask(c *call) (merchant.Ask, error) {
 		return a, problemMalformed.because("shopper is too long")
 	}
 	a.Order.Total = *q.OrderTotal
-	is := true
+	var is bool
 	if q.Authorization != "" {
 		if a.Authorization, is = object.AuthorizationID.Number(q.Authorization); !is {
 			a.Authorization = nobody

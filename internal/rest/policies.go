@@ -92,8 +92,11 @@ func (q policyRequest) apply(p *trade.Policy) error {
 		name string
 		zero bool
 	}{
-		{"forfeit_amount", q.ForfeitAmount.zero()}, {"max_orders", q.MaxOrders.zero()}, {"max_open_orders", q.MaxOpenOrders.zero()},
-		{"max_order_total", q.MaxOrderTotal.zero()}, {"validity", q.Validity.zero()},
+		{"forfeit_amount", q.ForfeitAmount.zero()},
+		{"max_orders", q.MaxOrders.zero()},
+		{"max_open_orders", q.MaxOpenOrders.zero()},
+		{"max_order_total", q.MaxOrderTotal.zero()},
+		{"validity", q.Validity.zero()},
 	} {
 		if f.zero {
 			return &trade.PolicyError{Field: f.name, What: "is at least 1, or null for none"}
