@@ -47,19 +47,29 @@ type bench struct {
 
 func newBench(t testing.TB, configs ...link.Config) *bench {
 	t.Helper()
+	return newBenchOn(t, store.Memory, configs...)
+}
+
+func newBenchOn(t testing.TB, books string, configs ...link.Config) *bench {
+	t.Helper()
 	b := &bench{t: t, folder: pki.Folder{Path: filepath.Join(t.TempDir(), "ca")}}
 	if _, err := b.folder.Init("localhost", "", time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.Open(t.Context(), store.Memory, store.Secret{1})
+	b.db = openBooks(t, books)
+	b.talk = &talk{db: b.db, known: map[string]bool{}, answers: func(m sms.Incoming) []string { return []string{"re: " + m.Text} }}
+	b.open(configs...)
+	return b
+}
+
+func openBooks(t testing.TB, books string) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), books, store.Secret{1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	b.db = db
-	b.talk = &talk{db: db, known: map[string]bool{}, answers: func(m sms.Incoming) []string { return []string{"re: " + m.Text} }}
-	b.open(configs...)
-	return b
+	return db
 }
 
 // open opens a server on the books.
@@ -98,6 +108,7 @@ func (b *bench) carry(lines []courier.Line) {
 		options.Roster = duty.New(b.db, true)
 		var keeping sync.WaitGroup
 		keeping.Go(func() { options.Roster.Run(ctx) })
+		keeping.Go(func() { b.db.Watch(ctx) })
 		b.t.Cleanup(keeping.Wait)
 	}
 	c := courier.New(b.db, lines, b.talk, options)

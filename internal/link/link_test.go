@@ -28,6 +28,7 @@ import (
 	"maillon/internal/sms"
 	"maillon/internal/sms/premium"
 	"maillon/internal/store"
+	"maillon/internal/store/pgtest"
 )
 
 // hello is a call that does nothing.
@@ -258,7 +259,12 @@ func TestKannelGetsTheAnswerInTheBodyAndTheSameOnceMore(t *testing.T) {
 // One server has the line, and another is called: the answer leaves in the body
 // all the same.
 func TestTheAnswerFindsACallAtAnotherServer(t *testing.T) {
-	b := newBench(t)
+	t.Run("sqlite", func(t *testing.T) { atAnother(t, store.Memory) })
+	t.Run("postgres", func(t *testing.T) { atAnother(t, pgtest.New(t)) })
+}
+
+func atAnother(t *testing.T, books string) {
+	b := newBenchOn(t, books)
 	b.several = true
 	c := link.Config{Name: "gw1", Body: true}
 	b.open(c)
@@ -267,6 +273,9 @@ func TestTheAnswerFindsACallAtAnotherServer(t *testing.T) {
 		return slices.Contains(b.states(), store.Failed)
 	})
 	first := b.url
+	if books != store.Memory { // which is one process's
+		b.db = openBooks(t, books)
+	}
 	b.open(c)
 	client := b.client(b.issue("gw1"))
 	for n, url := range []string{first, b.url, b.url} {
