@@ -90,7 +90,8 @@ var house = []room{
 	{"internal/privacy", "ledger member money order setting store teller treasury", ""},
 	{"internal/sentry", "guard ledger member notice payment setting store", ""},
 	{"internal/webhook", "duty store", "net net/http syscall"},
-	{"internal/server", "auth courier duty grammar member merchant notice payment phrase report sentry setting sms stall store teller trade trade/object treasury webhook", ""},
+	{"internal/stall/counter", "phrase poster setting sms stall store", ""},
+	{"internal/server", "auth courier duty grammar member merchant notice payment phrase report sentry setting sms stall stall/counter store teller trade trade/object treasury webhook", ""},
 
 	// what looks at pages, in tests
 	{"internal/browsertest", "", "os testing"},
@@ -117,6 +118,7 @@ var house = []room{
 	{"internal/link", "pki sms sms/premium store", "net/http"},
 	{"internal/phones", "ledger member money sms", "net net/http"},
 	{"internal/stall/page", "stall store", "net/http"},
+	{"internal/stall/card", "grammar poster stall stall/counter store", "net/http"},
 
 	// 5: what plays with a whole server, and the command line
 	{"internal/sim", "auth card charter correction ledger member money notice order otp payment phones phrase rest server setting sms sms/virtual stall store story treasury", "net net/http os syscall"},

@@ -9,7 +9,6 @@ import (
 	"maillon/internal/courier"
 	"maillon/internal/link"
 	"maillon/internal/sim"
-	"maillon/internal/sms"
 	"maillon/internal/sms/kannel"
 	"maillon/internal/sms/twilio"
 	"maillon/internal/sms/virtual"
@@ -126,14 +125,4 @@ func newTwilio(c GatewayConfig) (*twilio.Gateway, error) {
 		Name: c.Name, AccountSID: c.AccountSID, AuthToken: token, From: c.From,
 		MessagingServiceSID: c.MessagingServiceSID, PublicURL: c.PublicURL, BaseURL: c.BaseURL, Catchup: c.Catchup,
 	})
-}
-
-// number returns that of the default line, for what is shown to people.
-func (g *gateways) number(region string) (number sms.Number) {
-	for _, l := range g.lines {
-		if n, err := sms.ParseNumber(l.Number, region); err == nil && (number.IsZero() || l.Default) {
-			number = n
-		}
-	}
-	return number
 }

@@ -23,6 +23,8 @@ import (
 	"maillon/internal/rest"
 	"maillon/internal/server"
 	"maillon/internal/sim"
+	"maillon/internal/stall/card"
+	"maillon/internal/stall/counter"
 	stallpage "maillon/internal/stall/page"
 	"maillon/internal/store"
 	"maillon/internal/treasury"
@@ -291,6 +293,7 @@ type running struct {
 	first     auth.Token   // lets the first of them in; "" once there is one
 	reference http.Handler // what programs can ask, for people
 	stall     http.Handler // the page by which stalls sell without network
+	cards     http.Handler // the pages that their posters lead to
 
 	readiness readiness
 }
@@ -319,7 +322,10 @@ func (r *running) settle(ctx context.Context, config Config) (sim.Presence, erro
 	if r.reference, err = reference.New(); err != nil {
 		return village, err
 	}
-	r.stall, err = stallpage.New(r.server.Stalls)
+	if r.stall, err = stallpage.New(r.server.Stalls); err != nil {
+		return village, err
+	}
+	r.cards, err = card.New(r.server.DB, r.server.Posters)
 	return village, err
 }
 
@@ -328,7 +334,7 @@ func (r *running) show() {
 	set := r.server.Settings
 	r.village = sim.NewVillage(r.server, r.gateways.virtual)
 	r.page = phones.New(r.village, phones.Options{
-		Association: set.Association, Service: r.gateways.number(set.Region()), Region: set.Region(), Location: set.Zone,
+		Association: set.Association, Service: r.server.Posters.Number, Region: set.Region(), Location: set.Zone,
 		Symbol: set.Symbol,
 	})
 }
@@ -482,6 +488,7 @@ func (r *running) routes() http.Handler {
 	})
 	mux.Handle("/gateway/", http.NotFoundHandler())
 	mux.Handle(stallpage.Root, r.stall)
+	mux.Handle(counter.Root, r.cards)
 	mux.Handle(frame.Root, r.console)
 	mux.Handle(frame.Root+"/", r.console)
 	if r.page != nil {

@@ -31,6 +31,7 @@ import (
 	"maillon/internal/setting"
 	"maillon/internal/sms"
 	"maillon/internal/stall"
+	"maillon/internal/stall/counter"
 	"maillon/internal/store"
 	"maillon/internal/teller"
 	"maillon/internal/treasury"
@@ -75,7 +76,8 @@ type Server struct {
 	Counter   *report.Counter
 	Merchants *merchant.Service
 	Stalls    *stall.Service
-	Webhooks  webhook.Options // how their endpoints are called
+	Posters   *counter.Counter // of stalls
+	Webhooks  webhook.Options  // how their endpoints are called
 
 	chosen chosen // by people, on the page of settings
 
@@ -116,6 +118,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.Desk = &payment.Desk{Voice: voice, Set: &set, CodeKey: db.CodeKey(), LongCode: voice.LongestCode()}
 	s.Stalls = &stall.Service{DB: db, Set: &set, Desk: s.Desk}
 	s.Desk.Proof = s.Stalls.Proof
+	s.Posters = counter.New(s.Stalls, &set, c.Book, numberOf(c.Lines, set.Region()))
 	s.Past = sentry.NewPast(db, &set)
 	s.Treasury = &treasury.Treasury{Desk: s.Desk, Kinds: map[string]treasury.Kind{}}
 	s.Treasury.Kinds[treasury.EraseMember] = s.Treasury.Erase
@@ -191,6 +194,16 @@ func (s *Server) findStaff(ctx context.Context, tx *store.Tx, who string) (*memb
 		err = store.ErrNotFound
 	}
 	return m, err
+}
+
+// numberOf returns that of the default line, for what is shown to people.
+func numberOf(lines []courier.Line, region string) (number sms.Number) {
+	for _, l := range lines {
+		if n, err := sms.ParseNumber(l.Number, region); err == nil && (number.IsZero() || l.Default) {
+			number = n
+		}
+	}
+	return number
 }
 
 // Run makes time pass and messages move until ctx ends.
