@@ -16,13 +16,14 @@ const AMINA = '+212600000005';
 const KARIM = '+212600000006';
 const OMAR = '+212600000007';
 const SALMA = '+212600000008';
+const ZINEB = '+212600000009';
 
 let server, shop, code, deposit;
 
 before(async () => {
     server = await openServer();
     deposit = await server.policy({ keyword: 'SOUK', kind: 'deposit', messages_required: 2, deposit: 2000, max_orders: 2 });
-    shop = await openShop({ url: server.url, key: server.key, policy: deposit.id, confirmEvery: 500 });
+    shop = await openShop({ url: server.url, key: server.shopKey, policy: deposit.id, confirmEvery: 500 });
 });
 after(async () => {
     await shop?.close();
@@ -221,6 +222,19 @@ test('by telephone, with an advance: two payments for one order, and the next on
     const claim = await server.claimOf(cart.code);
     assert.deepEqual([claim.status, claim.advance_amount, claim.cash_due], ['honoured', 1000, PRICE - 1000]);
     assert.equal((await shop.orderByCode(cart.code)).state, 'PaymentSettled');
+    shop.choose(deposit.id);
+});
+
+test('by user name: the account shows what to send, and whoever has signed in orders', async () => {
+    const policy = await server.policy({ keyword: 'COMPTE', kind: 'deposit', flow: 'username', deposit: 1000, max_orders: 1 });
+    shop.choose(policy.id);
+    const cart = await shop.cart({ email: 'zineb@shop.example' });
+    await cart.signUp('zineb@shop.example');
+    const [text] = (await cash(cart)).eligibilityMessage.match(/COMPTE c\d+ \d{4}/);
+    await server.sms(ZINEB, text.replace(/\d{4}$/, '0000'), 'z1'); // a stranger, who does not see the account
+    assert.equal((await cash(cart)).isEligible, false);
+    await server.sms(ZINEB, text, 'z2');
+    assert.equal((await cart.pay('cod-cash')).state, 'PaymentAuthorized');
     shop.choose(deposit.id);
 });
 

@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict');
 const { execFile, spawn } = require('node:child_process');
 const { once } = require('node:events');
-const { mkdtempSync, rmSync } = require('node:fs');
+const { mkdtempSync, readFileSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join, resolve } = require('node:path');
 const { promisify } = require('node:util');
@@ -54,7 +54,10 @@ class Server {
 
     async furnish() {
         await this.command('merchant', 'add', 'Souk');
-        this.key = await this.command('merchant', 'key', 'Souk', '--test', '--name', 'shop');
+        this.key = await this.command('merchant', 'key', 'Souk', '--test', '--name', 'test');
+        // What the README tells shops to ask for is all that the connector needs.
+        const [, scopes] = readFileSync(join(__dirname, '../README.md'), 'utf8').match(/--scope (\S+)/);
+        this.shopKey = await this.command('merchant', 'key', 'Souk', '--test', '--name', 'vendure', '--scope', scopes);
     }
 
     /** One request of the merchant's own programs. */
