@@ -266,7 +266,11 @@ func (d *Desk) Renumber(ctx context.Context, tx *store.Tx, m *member.Member, o *
 	if err := tx.InsertOrder(ctx, o, m); err != nil {
 		return err
 	}
-	return d.Voice.Answer(ctx, tx, m, "changenum", notice.Fields{"who": Called(m, ""), "ph": o.PayeeNumber().Masked()})
+	phone := *m
+	if d.Voice.Letters[m.Line] {
+		phone.Line = ""
+	}
+	return d.Voice.Answer(ctx, tx, &phone, "changenum", notice.Fields{"who": Called(m, ""), "ph": o.PayeeNumber().Masked()})
 }
 
 // renumber moves the account once the wait is over: old codes die, the block

@@ -10,6 +10,7 @@ import (
 	"maillon/internal/courier"
 	"maillon/internal/member"
 	"maillon/internal/money"
+	"maillon/internal/order"
 	"maillon/internal/server"
 	"maillon/internal/sms"
 	"maillon/internal/sms/mail"
@@ -18,6 +19,7 @@ import (
 	"maillon/internal/sms/virtual"
 	"maillon/internal/store"
 	"maillon/internal/story"
+	"maillon/internal/treasury"
 )
 
 const yannsMail = "yann@village.example"
@@ -306,6 +308,67 @@ func TestATelephoneThatIsForgedTakesTheAddressAlong(t *testing.T) {
 	p.onlySMS("yann", "Protégé")
 	if got := p.boundTo(yannsMail); got != "" {
 		t.Errorf("after VOL, the address is %q's", got)
+	}
+}
+
+func TestAChangeOfNumberIsToldToTheTelephoneAndTakesTheAddressAlong(t *testing.T) {
+	p := newPost(t)
+	p.bind(yannsMail)
+	update := func(do func(ctx context.Context, tx *store.Tx, m *member.Member) error) {
+		t.Helper()
+		err := p.server.DB.Update(t.Context(), func(tx *store.Tx) error {
+			m, err := tx.MemberByNick(t.Context(), "yann")
+			if err != nil {
+				return err
+			}
+			return do(t.Context(), tx, m)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	update(func(ctx context.Context, tx *store.Tx, m *member.Member) error {
+		return p.server.Treasury.Renumber(ctx, tx, treasury.Operator, m, story.Phones()["malo"], "a new telephone")
+	})
+	p.onlySMS("yann", "Si ce n'est pas vous: répondre NON")
+	if letters := p.readMail(); len(letters) > 0 {
+		t.Errorf("the warning went by mail: %v", texts(letters))
+	}
+	update(func(ctx context.Context, tx *store.Tx, m *member.Member) error { // time passes
+		all, err := tx.OpenOf(ctx, m.ID, order.Renumber, 1)
+		if err != nil {
+			return err
+		}
+		all[0].Due = tx.Now()
+		return tx.SaveOrder(ctx, all[0])
+	})
+	smstest.Eventually(t, "the number has changed", func() bool { return len(p.readSMS("malo")) > 0 })
+	if got := p.boundTo(yannsMail); got != "" {
+		t.Errorf("after the change, the address is %q's", got)
+	}
+}
+
+func TestALostTelephoneTakesTheAddressAlong(t *testing.T) {
+	p := newPost(t)
+	p.bind(yannsMail)
+	var cells map[string]string
+	err := p.server.DB.Update(t.Context(), func(tx *store.Tx) error {
+		m, err := tx.MemberByNick(t.Context(), "yann")
+		if err != nil {
+			return err
+		}
+		cells, err = p.server.Treasury.IssueCard(t.Context(), tx, treasury.Operator, m)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.text("atelier", "perdu yann")
+	asked := regexp.MustCompile(`la case (\w+)`).FindStringSubmatch(p.onlySMS("atelier", "Pour bloquer yann"))
+	p.text("atelier", "perdu yann "+cells[asked[1]])
+	p.onlySMS("atelier", "compte yann bloqué")
+	if got := p.boundTo(yannsMail); got != "" {
+		t.Errorf("after PERDU, the address is %q's", got)
 	}
 }
 
