@@ -88,6 +88,7 @@ type commands struct {
 	Key       keyCommand       `cmd:"" help:"Make, list and revoke the keys of programs that use the API."`
 	Webhook   webhookCommand   `cmd:"" help:"Try what merchants' programs are told."`
 	CA        caCommand        `cmd:"" name:"ca" help:"Make, list and revoke the certificates of gateways."`
+	Stall     stallCommand     `cmd:"" help:"Sell where there is no network: what is sold, devices, days."`
 	Merchant  merchantCommand  `cmd:"" help:"Register merchants, their keys and offers; decide disputes; pay them out."`
 	Backup    backupCommand    `cmd:"" help:"Copy the books, beside a server at work."`
 	Restore   restoreCommand   `cmd:"" help:"Make a new data folder of a backup or of other books, and prove it."`

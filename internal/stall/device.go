@@ -195,11 +195,29 @@ func (*Service) Code(ctx context.Context, tx *store.Tx, d *Device, at time.Time,
 	return d.Algorithm.Codes(key, at, number, price)
 }
 
-// Key returns the key of a device that waits or is active, for its owner to put
-// into an authenticator.
-func (*Service) Key(ctx context.Context, tx *store.Tx, d *Device) (otp.Key, error) {
-	if d.State == Revoked {
-		return nil, ErrEnded
+// Authenticator returns the link by which an authenticator of eight digits takes
+// the key of a device that waits or is active, otpauth://; it is active from then on.
+func (s *Service) Authenticator(ctx context.Context, tx *store.Tx, by string, d *Device) (string, error) {
+	switch {
+	case d.State == Revoked:
+		return "", ErrEnded
+	case d.Algorithm != otp.Plain:
+		return "", ErrAuthenticator
 	}
-	return tx.UnsealFor(ctx, d.Key)
+	key, err := tx.UnsealFor(ctx, d.Key)
+	if err != nil {
+		return "", err
+	}
+	name, err := s.Name(ctx, tx, d.Stall)
+	if err != nil {
+		return "", err
+	}
+	if d.State == Waiting {
+		d.State, d.Enrolled = Active, tx.Now()
+		if err := errors.Join(endOf(ctx, tx, kindLink, d), saveDevice(ctx, tx, d)); err != nil {
+			return "", err
+		}
+	}
+	tx.Act(by, "stall.device.key", subject(d), "")
+	return otp.URI(key, s.Set.Association, name)
 }

@@ -162,6 +162,9 @@ type Day struct {
 	Unknown   int // codes that devices let through and that are of no payment that is known, or of one twice
 }
 
+// Amount returns a sum of the day in its currency.
+func (d *Day) Amount(minor int64) money.Amount { return money.New(minor, d.Currency) }
+
 // Day returns what a stall sold in the day of a moment.
 func (s *Service) Day(ctx context.Context, tx *store.Tx, stall ID, at time.Time, c money.Currency) (*Day, error) {
 	begin := s.Set.Midnight(at)

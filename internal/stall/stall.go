@@ -79,6 +79,8 @@ var (
 	ErrAlgorithm = errors.New("an algorithm is numbered, totp or totp_price")
 	// ErrEnded means that a device was revoked.
 	ErrEnded = errors.New("the device is revoked: add another")
+	// ErrAuthenticator means that no authenticator has what a device needs.
+	ErrAuthenticator = errors.New("authenticators know nothing of prices and numbers: add a device with the algorithm totp")
 	// ErrNoStall means that a member cannot be paid, or has left.
 	ErrNoStall = errors.New("a stall is a member with an open account")
 	// ErrLink means that a link is not good, or not any more.
