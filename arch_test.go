@@ -117,6 +117,7 @@ var house = []room{
 	{"internal/console", "console/audit console/currency console/door console/figures console/frame console/home console/merchants console/people console/safety console/settings console/till console/watch server", ""},
 	{"internal/link", "pki sms sms/premium store", "net/http"},
 	{"internal/phones", "ledger member money sms", "net net/http"},
+	{"internal/checkout", "auth merchant money setting store trade", "net/http"},
 	{"internal/stall/page", "stall store", "net/http"},
 	{"internal/stall/card", "grammar poster stall stall/counter store", "net/http"},
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"maillon/internal/auth"
+	"maillon/internal/checkout"
 	"maillon/internal/console"
 	"maillon/internal/console/door"
 	"maillon/internal/console/frame"
@@ -294,6 +295,7 @@ type running struct {
 	reference http.Handler // what programs can ask, for people
 	stall     http.Handler // the page by which stalls sell without network
 	cards     http.Handler // the pages that their posters lead to
+	checkout  http.Handler // the page of shops that have no program
 
 	readiness readiness
 }
@@ -325,7 +327,10 @@ func (r *running) settle(ctx context.Context, config Config) (sim.Presence, erro
 	if r.stall, err = stallpage.New(r.server.Stalls); err != nil {
 		return village, err
 	}
-	r.cards, err = card.New(r.server.DB, r.server.Posters)
+	if r.cards, err = card.New(r.server.DB, r.server.Posters); err != nil {
+		return village, err
+	}
+	r.checkout, err = checkout.New(checkout.Options{DB: r.server.DB, Settings: r.server.Settings, Merchants: r.server.Merchants})
 	return village, err
 }
 
@@ -489,6 +494,7 @@ func (r *running) routes() http.Handler {
 	mux.Handle("/gateway/", http.NotFoundHandler())
 	mux.Handle(stallpage.Root, r.stall)
 	mux.Handle(counter.Root, r.cards)
+	mux.Handle(checkout.Root, r.checkout)
 	mux.Handle(frame.Root, r.console)
 	mux.Handle(frame.Root+"/", r.console)
 	if r.page != nil {

@@ -402,3 +402,21 @@ type address struct {
 }
 
 func (a address) number() (sms.Number, error) { return sms.FromE164(a.Number) }
+
+// Offer returns the policy with a keyword and its merchant, for who has nothing
+// but the word; store.ErrNotFound if there is none that is open.
+func (s *Service) Offer(ctx context.Context, tx *store.Tx, word string) (*trade.Merchant, *trade.Policy, error) {
+	r, err := tx.RecordByRef(ctx, kindKeyword, 0, word)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := s.Policy(ctx, tx, nil, r.Parent)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := s.Merchant(ctx, tx, p.Merchant)
+	if err == nil && (p.Ended || m.Suspended) {
+		err = store.ErrNotFound
+	}
+	return m, p, err
+}

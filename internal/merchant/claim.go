@@ -76,7 +76,7 @@ func (s *Service) request(ctx context.Context, tx *store.Tx, m *trade.Merchant, 
 		return err
 	}
 	err = s.tell(ctx, tx, m, to, "marchand.demande", notice.Fields{
-		"shop": m.Name, "order": cut(c.OrderRef), "sum": s.sum(c.Total, p.Currency), "kw": p.Keyword, "line": s.line(p),
+		"shop": m.Name, "order": cut(c.OrderRef), "sum": s.sum(c.Total, p.Currency), "kw": p.Keyword, "line": s.LineOf(p),
 	})
 	if err != nil {
 		return err

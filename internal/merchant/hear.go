@@ -285,7 +285,7 @@ func (t *talk) unpaid(ctx context.Context, m *trade.Merchant, p *trade.Policy, a
 		return t.tellStanding(ctx, t.tx, m, p, a, t.reply)
 	}
 	if t.who == nil || m.Test || !p.Takes(trade.Balance) || p.Currency != t.Set.Currency() {
-		fields["line"], fields["sum"], fields["n"] = t.line(p), t.sum(p.Price, p.Currency), p.Messages-min(a.Paid, p.Messages-1)
+		fields["line"], fields["sum"], fields["n"] = t.LineOf(p), t.sum(p.Price, p.Currency), p.Messages-min(a.Paid, p.Messages-1)
 		return t.reply(ctx, "marchand.comment", fields)
 	}
 	sum := p.Price * int64(max(p.Messages-a.Paid, 1))
@@ -330,7 +330,7 @@ func (s *Service) tellStanding(ctx context.Context, tx *store.Tx, m *trade.Merch
 	f := notice.Fields{"shop": m.Name}
 	switch {
 	case a.State == trade.Pending:
-		f["n"], f["n2"], f["kw"], f["line"] = a.Paid, p.Messages, p.Keyword, s.line(p)
+		f["n"], f["n2"], f["kw"], f["line"] = a.Paid, p.Messages, p.Keyword, s.LineOf(p)
 		return reply(ctx, "marchand.recu", f)
 	case a.State != trade.Active:
 		return reply(ctx, "marchand.ferme", f)
@@ -341,8 +341,8 @@ func (s *Service) tellStanding(ctx context.Context, tx *store.Tx, m *trade.Merch
 	return reply(ctx, "marchand.actif", f)
 }
 
-// line is where a client sends her SMS: the short code, or the number of the server.
-func (s *Service) line(p *trade.Policy) string {
+// LineOf is where a client sends her SMS: the short code, or the number of the server.
+func (s *Service) LineOf(p *trade.Policy) string {
 	if p.ShortCode != "" {
 		return p.ShortCode
 	}
