@@ -32,7 +32,9 @@ type merchantCommand struct {
 	Payouts  merchantPayouts  `cmd:"" help:"List what was paid to a merchant."`
 	Pay      merchantPay      `cmd:"" help:"Pay a merchant what can be paid out."`
 	Settle   merchantSettle   `cmd:"" help:"Note what an operator has paid for the messages of a gateway."`
+	Clients  merchantClients  `cmd:"" help:"List who may order, or what one number has."`
 	Cash     merchantCash     `cmd:"" help:"Note that a client has paid one message at the desk."`
+	Refund   merchantRefund   `cmd:"" help:"Give a client back what is not spent and no longer at stake."`
 	Suspend  merchantSuspend  `cmd:"" help:"Stop a merchant: nobody orders, nothing is paid out."`
 	Resume   merchantResume   `cmd:"" help:"Let a suspended or braked merchant go on."`
 }
@@ -129,6 +131,8 @@ func trader(err error) error {
 		{merchant.ErrKeyword, ExitNo},
 		{merchant.ErrAmount, ExitNo},
 		{merchant.ErrDestination, ExitNo},
+		{merchant.ErrNotRefundable, ExitNo},
+		{merchant.ErrPhone, ExitUsage},
 		{merchant.ErrBraked, ExitNo},
 		{merchant.ErrSuspended, ExitNo},
 	} {

@@ -128,3 +128,42 @@ func (c merchantCash) Run(ctx context.Context, io *Streams) error {
 		return err
 	})
 }
+
+type merchantRefund struct {
+	shop
+	Authorization string `arg:"" help:"The authorization: auth_7."`
+	To            string `required:"" help:"wallet (the client's own), wallet:mem_4 (that member's), or cash (handed out at the desk)." placeholder:"WHERE"`
+	Amount        string `help:"Such as 12,50; all that can go back without it." placeholder:"AMOUNT"`
+}
+
+// Run gives money back. The amount is of the policy's currency.
+func (c merchantRefund) Run(ctx context.Context, io *Streams) error {
+	return c.act(ctx, func(b *books, tx *store.Tx, m *trade.Merchant) error {
+		id, err := number(object.AuthorizationID, c.Authorization)
+		if err != nil {
+			return err
+		}
+		a, err := b.Merchants.Authorization(ctx, tx, m, id)
+		if err != nil {
+			return err
+		}
+		p, err := b.Merchants.Policy(ctx, tx, m, a.Policy)
+		if err != nil {
+			return err
+		}
+		amount := int64(0)
+		if c.Amount != "" {
+			sum, err := parseSum(c.Amount, p.Currency)
+			if err != nil || sum.Sign() <= 0 {
+				return exitf(ExitUsage, "--amount %s: %w", c.Amount, errSum)
+			}
+			amount = sum.Minor()
+		}
+		r, err := b.Merchants.Refund(ctx, tx, treasury.Operator, m, id, c.To, amount)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(io.Out, "%s: %s goes back, to %s\n", object.RefundID.Of(r.ID), money.New(r.Amount, p.Currency), r.To)
+		return err
+	})
+}

@@ -14,6 +14,38 @@ import (
 	"maillon/internal/treasury"
 )
 
+type merchantClients struct {
+	shop
+	Number string   `help:"Only what this telephone number has." placeholder:"NUMBER"`
+	State  []string `help:"Only those in these states, with commas between, such as active,expired." placeholder:"STATE"`
+}
+
+// Run lists authorizations: what clients have, and nobody's number.
+func (c merchantClients) Run(ctx context.Context, io *Streams) error {
+	return c.look(ctx, func(b *books, tx *store.Tx, m *trade.Merchant) error {
+		page := merchant.Page{Limit: maxOfShop, Newest: true}
+		for _, s := range c.State {
+			page.States = append(page.States, trade.State(s))
+		}
+		all, err := b.Merchants.Authorizations(ctx, tx, m, page, c.Number)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "authorization\tpolicy\tstate\tpaid\tdeposit\tadvance\trefundable\torders\tmade")
+		for _, a := range all {
+			p, err := b.Merchants.Policy(ctx, tx, m, a.Policy)
+			if err != nil {
+				return err
+			}
+			in := func(sum int64) money.Amount { return money.New(sum, p.Currency) }
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%s\n", object.AuthorizationID.Of(a.ID), p.Keyword, a.State, a.Paid,
+				in(a.Deposit), in(a.Advance), in(a.Refundable()), a.Used, b.showTime(a.Created))
+		}
+		return w.Flush()
+	})
+}
+
 type merchantClaims struct {
 	shop
 	State []string `help:"Only those in these states, with commas between, such as open,not_honoured." placeholder:"STATE"`
