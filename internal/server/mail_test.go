@@ -409,3 +409,26 @@ func TestMistakesWithMailAreExplained(t *testing.T) {
 		t.Errorf("without a mail gateway: %v", err)
 	}
 }
+
+// What waits for an address when the e-mail gateway is taken out of the
+// configuration goes to no telephone.
+func TestALetterIsNotSentBySMS(t *testing.T) {
+	phones := virtual.New("phones")
+	s := open(t, t.TempDir(), courier.Line{Name: "phones", Gateway: phones, Default: true})
+	enrol(t, s, "yann", 5)
+	err := s.DB.Update(t.Context(), func(tx *store.Tx) error {
+		a, err := sms.ParseAddress(yannsMail)
+		if err != nil {
+			return err
+		}
+		return tx.Enqueue(t.Context(), store.Out{Address: a, Text: "Bonjour", Gateway: "mail", Priority: sms.Notice, Expires: tx.Now().Add(time.Hour)}, nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, s)
+	smstest.Eventually(t, "it has failed", func() bool {
+		all := outbox(t, s)
+		return all[len(all)-1].State == store.Failed
+	})
+}
