@@ -98,7 +98,7 @@ var house = []room{
 
 	// 4: edges
 	{"internal/metrics", "courier server sms store", "net/http"},
-	{"internal/rest", "auth ledger member merchant money otp payment sms stall store trade trade/object webhook", "net/http"},
+	{"internal/rest", "auth ledger member merchant money otp payment poster sms stall stall/counter store trade trade/object webhook", "net/http"},
 	{"internal/reference", "api", "net/http"},
 	{"internal/console/frame", "auth ledger member money notice payment setting store treasury", "net/http"},
 	{"internal/console/frame/frametest", "auth console/frame member money phrase server setting sms store treasury", "net/http testing"},

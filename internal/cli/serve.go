@@ -480,7 +480,7 @@ func (r *running) routes() http.Handler {
 	mux.HandleFunc("GET /livez", alive)
 	mux.HandleFunc("GET /readyz", r.ready)
 	mux.HandleFunc("GET /healthz", r.health)
-	mux.Handle("/v1/", rest.New(rest.Parts{DB: r.server.DB, Desk: r.server.Desk, Merchants: r.server.Merchants, Stalls: r.server.Stalls, Webhooks: r.server.Webhooks}))
+	mux.Handle("/v1/", rest.New(rest.Parts{DB: r.server.DB, Desk: r.server.Desk, Merchants: r.server.Merchants, Stalls: r.server.Stalls, Posters: r.server.Posters, Webhooks: r.server.Webhooks}))
 	mux.Handle(reference.Root, r.reference)
 	mux.Handle(reference.Root+"/", r.reference)
 	mux.HandleFunc("/gateway/{name}/{leaf}", func(w http.ResponseWriter, req *http.Request) {

@@ -25,6 +25,7 @@ import (
 	"maillon/internal/merchant"
 	"maillon/internal/payment"
 	"maillon/internal/stall"
+	"maillon/internal/stall/counter"
 	"maillon/internal/store"
 	"maillon/internal/webhook"
 )
@@ -46,6 +47,7 @@ type Handler struct {
 	desk      *payment.Desk
 	merchants *merchant.Service
 	stalls    *stall.Service
+	posters   *counter.Counter
 	webhooks  webhook.Options
 	door      *auth.Door
 	mux       *http.ServeMux
@@ -62,13 +64,14 @@ type Parts struct {
 	Desk      *payment.Desk
 	Merchants *merchant.Service
 	Stalls    *stall.Service
+	Posters   *counter.Counter
 	Webhooks  webhook.Options
 }
 
 // New returns the API of one association.
 func New(p Parts) *Handler {
 	h := &Handler{
-		db: p.DB, desk: p.Desk, merchants: p.Merchants, stalls: p.Stalls, webhooks: p.Webhooks, door: auth.NewDoor(p.DB), mux: http.NewServeMux(),
+		db: p.DB, desk: p.Desk, merchants: p.Merchants, stalls: p.Stalls, posters: p.Posters, webhooks: p.Webhooks, door: auth.NewDoor(p.DB), mux: http.NewServeMux(),
 		keys: newLimits(keyEvery, keyBurst), pages: newLimits(pageEvery, pageBurst), misses: newLimits(missEvery, missBurst),
 	}
 	for _, paths := range []map[string]operations{h.housePaths(), h.shopPaths(), h.stallPaths(), h.eventPaths()} {

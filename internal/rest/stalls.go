@@ -12,6 +12,7 @@ import (
 	"maillon/internal/money"
 	"maillon/internal/otp"
 	"maillon/internal/stall"
+	"maillon/internal/stall/counter"
 	"maillon/internal/trade/object"
 )
 
@@ -31,6 +32,7 @@ var stallKnown = []known{
 	{stall.ErrShort, problemOf(http.StatusConflict, "short_taken", "a short id is a digit, two letters and a digit such as 7KQ2, and nothing else has it")},
 	{stall.ErrFull, problemOf(http.StatusConflict, "stall_full", "a stall offers at most 100 templates and has at most 3 devices: end or revoke one first")},
 	{stall.ErrAlgorithm, problemOf(http.StatusUnprocessableEntity, "algorithm", "an algorithm is numbered, totp or totp_price")},
+	{counter.ErrNumber, problemOf(http.StatusConflict, "number_missing", "no gateway has a number that buyers could text: ask the association")},
 	{stall.ErrEnded, problemOf(http.StatusConflict, "otp_device_revoked", "the device is revoked: add another")},
 	{otp.ErrCurrency, problemOf(http.StatusUnprocessableEntity, "currency", "totp_price has no room for this currency: take numbered")},
 	{otp.ErrKey, problemOf(http.StatusUnprocessableEntity, "otp_key", "an otp_key is base32 (RFC 3548), 16 to 103 letters A to Z and digits 2 to 7")},
@@ -47,13 +49,15 @@ func (h *Handler) stallPaths() map[string]operations {
 	const get, post = http.MethodGet, http.MethodPost
 	read, write := auth.TemplatesRead, auth.TemplatesWrite
 	return map[string]operations{
-		"/v1/templates":               {get: h.look(read, h.listTemplates), post: onceOp(h, write, h.postTemplate)},
-		"/v1/templates/{id}":          {get: h.look(read, h.getTemplate)},
-		"/v1/templates/{id}/end":      {post: onceOp(h, write, bare(h.endTemplate))},
-		"/v1/otp_devices":             {get: h.look(read, h.listDevices), post: onceOp(h, write, h.postDevice)},
-		"/v1/otp_devices/{id}":        {get: h.look(read, h.getDevice)},
-		"/v1/otp_devices/{id}/codes":  {get: h.look(write, h.getCodes)},
-		"/v1/otp_devices/{id}/revoke": {post: onceOp(h, write, bare(h.revokeDevice))},
+		"/v1/templates":                 {get: h.look(read, h.listTemplates), post: onceOp(h, write, h.postTemplate)},
+		"/v1/templates/{id}":            {get: h.look(read, h.getTemplate)},
+		"/v1/templates/{id}/poster.svg": {get: h.poster("svg")},
+		"/v1/templates/{id}/poster.pdf": {get: h.poster("pdf")},
+		"/v1/templates/{id}/end":        {post: onceOp(h, write, bare(h.endTemplate))},
+		"/v1/otp_devices":               {get: h.look(read, h.listDevices), post: onceOp(h, write, h.postDevice)},
+		"/v1/otp_devices/{id}":          {get: h.look(read, h.getDevice)},
+		"/v1/otp_devices/{id}/codes":    {get: h.look(write, h.getCodes)},
+		"/v1/otp_devices/{id}/revoke":   {post: onceOp(h, write, bare(h.revokeDevice))},
 	}
 }
 

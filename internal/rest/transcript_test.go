@@ -145,7 +145,7 @@ func openDesk(t *testing.T, where string, book *phrase.Book, c contract) *desk {
 	}
 	s := open()
 	d := &desk{
-		t: t, server: s, beside: open, api: rest.New(rest.Parts{DB: s.DB, Desk: s.Desk, Merchants: s.Merchants, Stalls: s.Stalls}), contract: c,
+		t: t, server: s, beside: open, api: rest.New(rest.Parts{DB: s.DB, Desk: s.Desk, Merchants: s.Merchants, Stalls: s.Stalls, Posters: s.Posters}), contract: c,
 		tokens: map[string]auth.Token{}, ids: map[string]string{}, members: map[string]member.ID{}, merchants: map[string]int64{},
 		names: names{map[string]string{}, map[string]string{}},
 	}
