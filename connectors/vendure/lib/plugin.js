@@ -21,6 +21,9 @@ const CONFIRM_TRIES = 90;
 
 const CLAIM = /^clm_[1-9][0-9]*$/;
 
+/** Answers that asking again does not change: no such claim, or it has its outcome. */
+const FOR_GOOD = [404, 409];
+
 /** States of payments that count. */
 const LIVE = ['Authorized', 'Settled'];
 
@@ -92,7 +95,7 @@ class Shop extends Desk {
         }
         const refused = id && await this.say(id, 'confirm');
         if (!id ? waits : refused?.state === 'released') await this.cover(ctx, order, payments);
-        else if (refused) await this.note(ctx, order, words(ctx).uncovered(words(ctx).state(refused.state)));
+        else if (refused && !refused.state) await this.note(ctx, order, words(ctx).uncovered(words(ctx).refused(refused.code)));
         // The code opened what it had to open.
         if (order.customFields.codCode) await this.orders.updateCustomFields(ctx, order.id, { codCode: null });
     }
@@ -111,12 +114,15 @@ class Shop extends Desk {
         return this.note(ctx, order, words(ctx).covered);
     }
 
-    /** Says it, and returns the Problem if it is refused for good. An outage is thrown, after a while, so that it is tried again. */
+    /**
+     * Says it, and returns the Problem if it is refused for good. Anything else, such as an
+     * outage or a key that is no longer good, is thrown after a while, so that it is tried again.
+     */
     async say(id, act) {
         try {
             await this.gate.end(id, act);
         } catch (error) {
-            if (error instanceof Problem && error.status !== 429) {
+            if (error instanceof Problem && FOR_GOOD.includes(error.status)) {
                 Logger.warn(`${error.message}: ${act} of ${id}`, LOG);
                 return error;
             }

@@ -261,6 +261,18 @@ test('what cannot be told leaves the payment as it is, with why, and can be trie
     assert.equal((await shop.settle(cash)).state, 'Settled');
 });
 
+test('an order that is settled before it could be confirmed is honoured, and nobody is alarmed', async () => {
+    const cart = await shop.cart();
+    await cart.enter(CODE);
+    fake.fault = ({ path }, response) => path.endsWith('/confirm') && response.writeHead(401).end('{"code": "unauthorized"}') && true;
+    assert.equal((await cart.pay('cod-cash')).state, 'PaymentAuthorized');
+    assert.equal((await shop.settle(shop.payment(await shop.orderByCode(cart.code), 'cod-cash'))).state, 'Settled');
+    assert.equal(fake.claims[0].status, 'honoured');
+    fake.fault = undefined;
+    await until('the code is gone', async () => (await shop.orderByCode(cart.code)).customFields.codCode === null);
+    assert.deepEqual((await shop.orderByCode(cart.code)).history.items.filter(item => item.type === 'ORDER_NOTE'), []);
+});
+
 test('cancelled by the shop: the order is released', async () => {
     const order = await placed();
     assert.equal((await shop.cancelOrder(order)).state, 'Cancelled');
