@@ -127,11 +127,10 @@ func instructions(i *merchant.Instructions) *object.Instructions {
 
 // An authorizationRequest registers a client.
 type authorizationRequest struct {
-	Policy   string     `json:"policy"`
-	Phone    string     `json:"phone"`
-	Username string     `json:"username"`
-	Rail     trade.Rail `json:"rail"`
-	Language string     `json:"language"`
+	Policy   string `json:"policy"`
+	Phone    string `json:"phone"`
+	Username string `json:"username"`
+	Language string `json:"language"`
 }
 
 func (h *Handler) postAuthorization(ctx context.Context, c *call, q authorizationRequest) (answer, error) {

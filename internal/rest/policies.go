@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"maillon/internal/merchant"
@@ -84,6 +85,8 @@ func set[T any](field *T, v *T) {
 const (
 	maxHours   = 1 << 20
 	maxSeconds = 1 << 32
+
+	minValidity = 60 // seconds
 )
 
 // apply writes what was asked into a policy.
@@ -101,6 +104,12 @@ func (q policyRequest) apply(p *trade.Policy) error {
 		if f.zero {
 			return &trade.PolicyError{Field: f.name, What: "is at least 1, or null for none"}
 		}
+	}
+	if q.Validity.given && !q.Validity.null && q.Validity.value < minValidity {
+		return &trade.PolicyError{Field: "validity", What: "from a minute to ten years, in seconds, or null"}
+	}
+	if q.Rails != nil && len(slices.Compact(slices.Sorted(slices.Values(*q.Rails)))) != len(*q.Rails) {
+		return &trade.PolicyError{Field: "rails", What: "each of premium_sms, balance and cash once"}
 	}
 	set(&p.Keyword, q.Keyword)
 	set(&p.Flow, q.Flow)
