@@ -15,6 +15,7 @@ import (
 	"maillon/internal/console/people"
 	"maillon/internal/console/safety"
 	"maillon/internal/console/settings"
+	"maillon/internal/console/stalls"
 	"maillon/internal/console/till"
 	"maillon/internal/console/watch"
 	"maillon/internal/server"
@@ -33,7 +34,7 @@ func Options(s *server.Server, door frame.Door, log *slog.Logger) frame.Options 
 // Rooms are all rooms of pages, in the order of the menu.
 func Rooms(s *server.Server) []frame.Room {
 	return []frame.Room{
-		home.New(s), people.New(s), safety.New(s), till.New(s), currency.New(s), merchants.New(s), door.New(s),
+		home.New(s), people.New(s), safety.New(s), till.New(s), currency.New(s), merchants.New(s), stalls.New(s), door.New(s),
 		watch.New(s), audit.New(s), settings.New(s),
 		figures.New(s),
 	}

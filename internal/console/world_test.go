@@ -15,8 +15,10 @@ import (
 	"maillon/internal/member"
 	"maillon/internal/merchant"
 	"maillon/internal/money"
+	"maillon/internal/otp"
 	"maillon/internal/sheet"
 	"maillon/internal/sms"
+	"maillon/internal/stall"
 	"maillon/internal/store"
 	"maillon/internal/trade"
 	"maillon/internal/treasury"
@@ -73,7 +75,29 @@ func world(t *testing.T) *frametest.Console {
 	})
 	w.proposes()
 	w.trades()
+	w.sells()
 	return w.Console
+}
+
+// sells opens a stall, with a device at work and one that waits, and sells honey.
+func (w *town) sells() {
+	w.t.Helper()
+	id := stall.Of(w.Member("soazig").ID)
+	w.Update(func(ctx context.Context, tx *store.Tx) error {
+		for _, n := range []stall.NewTemplate{{Description: "Pot de miel", Amount: 2, Short: "7KQ2"}, {Description: "Légumes, au poids", Short: "3FH4"}} {
+			if _, err := w.Stalls.AddTemplate(ctx, tx, "member:6", id, n); err != nil {
+				return err
+			}
+		}
+		for _, n := range []stall.NewDevice{{Description: "Token", Algorithm: otp.Plain, Key: otp.NewKey()}, {Description: "The van"}} {
+			if _, _, err := w.Stalls.AddDevice(ctx, tx, "member:6", id, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	w.sends("yann", "pay 7KQ2")
+	w.confirms("yann")
 }
 
 // trades lets a merchant sell: an order is under way, one was honoured, one was not

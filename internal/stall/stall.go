@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -326,4 +327,23 @@ func (s *Service) EndTemplate(ctx context.Context, tx *store.Tx, by string, stal
 	t.Ended = true
 	tx.Act(by, "stall.template.end", fmt.Sprintf("template:%d", t.ID), "")
 	return t, saveTemplate(ctx, tx, t)
+}
+
+// Stalls returns who sells something or has a device, those for tests left out.
+func (*Service) Stalls(ctx context.Context, tx *store.Tx) (all []ID, err error) {
+	seen := map[ID]bool{}
+	for _, kind := range []string{KindTemplate, KindDevice} {
+		rows, err := tx.Records(ctx, store.RecordsWhere{Kind: kind}, store.MaxRecords)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if id := ID(r.Owner); id.Member() != 0 && !seen[id] {
+				seen[id] = true
+				all = append(all, id)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all, nil
 }
