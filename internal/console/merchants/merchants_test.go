@@ -2,6 +2,7 @@ package merchants_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -123,6 +124,15 @@ func TestKeysAndAddresses(t *testing.T) {
 	}
 	if a := c.Post("tess", shop+"/programs", "what", "endpoint", "url", "https://203.0.114.7/hook"); a.Status != http.StatusOK || !a.Says("whsec_") {
 		t.Errorf("an address: %d %s", a.Status, a.Text)
+	}
+	hook := regexp.MustCompile(`/programs/\d+`).FindString(c.Get("tess", shop+"/programs").Body)
+	for _, what := range []string{"rotate", "stolen"} {
+		if a := c.Post("tess", shop+hook, "what", what); a.Status != http.StatusOK || !a.Says("whsec_") {
+			t.Errorf("%s: %d %s", what, a.Status, a.Text)
+		}
+	}
+	if a := c.Get("tess", shop+hook); a.Status != http.StatusOK || a.Says("whsec_") || a.Says("signs too") {
+		t.Errorf("after a theft: %d %s", a.Status, a.Text)
 	}
 	if a := c.Get("fay", shop+"/programs"); a.Status != http.StatusForbidden {
 		t.Errorf("the front desk sees keys: %d", a.Status)

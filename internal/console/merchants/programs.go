@@ -208,6 +208,10 @@ func (r room) changeEndpoint(v *frame.Visit) error {
 			s, err := webhook.Rotate(ctx, tx, v.By(), &e, webhook.DefaultOverlap)
 			shown.Word, shown.Secret = "programs.rotated.once", string(s)
 			return err
+		case "stolen":
+			s, err := webhook.Rotate(ctx, tx, v.By(), &e, 0)
+			shown.Word, shown.Secret = "programs.stolen.once", string(s)
+			return err
 		case "resend":
 			event, err := strconv.ParseInt(v.Value("event"), 10, 64)
 			if err != nil {
