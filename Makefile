@@ -59,9 +59,12 @@ packaging:
 vendure:
 	cd connectors/vendure && timeout 10m npm test
 
-# The plugin for WooCommerce, in as much of it as the plugin uses.
+# The plugin for WooCommerce, in as much of it as the plugin uses: with a service
+# that the test breaks, then with the program itself.
 woocommerce:
 	cd connectors/woocommerce && timeout 2m php -d error_reporting=-1 -d display_errors=1 tests/run.php
+	dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; go build -o "$$dir/maillon" . && \
+		timeout 3m php -d error_reporting=-1 -d display_errors=1 connectors/woocommerce/tests/real.php "$$dir/maillon"
 	cd connectors/woocommerce && timeout 1m node --test tests/blocks.test.js
 
 # Every fuzz target there is, each for a moment: a number of inputs, for a run

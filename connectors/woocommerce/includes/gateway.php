@@ -174,7 +174,7 @@ final class Gateway extends \WC_Payment_Gateway {
 	/** Who asks for what, as the API wants it. */
 	private function question( Gate $gate, \WC_Order $order ): array {
 		return $this->who( $gate->policy()['flow'], $order ) + $this->delivery( $order ) + array(
-			'order_ref'   => 'woo-' . $order->get_id(),
+			'order_ref'   => Orders::ref( $order ),
 			'order_total' => Orders::gross( $order ),
 			'currency'    => $order->get_currency(),
 			'shopper'     => $this->shopper(),

@@ -57,6 +57,11 @@ final class Orders {
 		return $all;
 	}
 
+	/** The shop's name for an order: a merchant may have several shops, whose numbers are the same. */
+	public static function ref( \WC_Order $order ): string {
+		return 'woo-' . substr( hash( 'sha256', home_url() ), 0, 6 ) . '-' . $order->get_id();
+	}
+
 	/** What the order comes to before its advance is deducted, in hundredths. */
 	public static function gross( \WC_Order $order ): int {
 		return self::minor( $order->get_total( 'edit' ) ) + (int) $order->get_meta( self::ADVANCE );

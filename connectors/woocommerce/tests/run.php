@@ -1,13 +1,11 @@
 <?php
-// Plays a shop: php tests/run.php. The plugin is the one that is installed, the
-// shop is tests/wordpress.php, maillon is tests/fake.php.
+// Plays a shop: php tests/run.php. maillon is tests/fake.php, which breaks when
+// the test says so; tests/real.php plays with a real one.
 
-require __DIR__ . '/wordpress.php';
-require dirname( __DIR__ ) . '/maillon-cod.php';
+require __DIR__ . '/shop.php';
 
 use Maillon\Cod\Api;
 use Maillon\Cod\Blocks;
-use Maillon\Cod\Gateway;
 use const Maillon\Cod\METHOD;
 
 const KEY  = 'sk_test_secret';
@@ -54,62 +52,8 @@ final class Fake {
 	}
 }
 
-final class Failed extends Exception {
-}
-
-function same( $want, $got, string $what = '' ): void {
-	if ( $want !== $got ) {
-		throw new Failed( "$what: got " . var_export( $got, true ) . ', want ' . var_export( $want, true ) );
-	}
-}
-function says( string $part, string $text ): void {
-	if ( ! str_contains( $text, $part ) ) {
-		throw new Failed( "\"$text\" does not say \"$part\"" );
-	}
-}
-function never( string $part, string $text ): void {
-	if ( str_contains( $text, $part ) ) {
-		throw new Failed( "\"$text\" says \"$part\"" );
-	}
-}
-
 $fake = new Fake();
 register_shutdown_function( array( $fake, 'stop' ) );
-
-/** The payment method of a shop that is set up. */
-function gateway( array $settings = array() ): Gateway {
-	global $fake;
-	World::$options[ 'woocommerce_' . METHOD . '_settings' ] = $settings + array( 'enabled' => 'yes', 'title' => 'Cash on delivery', 'url' => $fake->url, 'key' => KEY, 'policy' => 'pol_1', 'on_outage' => 'policy' );
-	WC()->forget();
-	return WC()->payment_gateways()->payment_gateways()[ METHOD ];
-}
-
-/** An order that stands before its payment. */
-function order( string $goods = '189.00', string $method = METHOD, int $customer = 0, string $phone = '+212600000001', array $shipping = array( 'method' => 'flat_rate', 'instance' => 1 ) ): WC_Order {
-	$id = 1041 + count( World::$orders );
-	return World::$orders[ $id ] = new WC_Order( $id, $goods, $method, $customer, $phone, $shipping );
-}
-
-/** The client sends the checkout; returns what she reads if it is refused. */
-function pay( Gateway $gateway, WC_Order $order, ?string $code = CODE ): string {
-	$_POST = null === $code ? array() : array( 'maillon_code' => $code );
-	try {
-		$result = $gateway->process_payment( $order->get_id() );
-	} catch ( Exception $refusal ) {
-		return $refusal->getMessage();
-	}
-	same( 'success', $result['result'] );
-	return '';
-}
-
-/** The time for what was put off has come. */
-function later(): void {
-	$events         = World::$events;
-	World::$events = array();
-	foreach ( $events as list( , $hook, $arguments ) ) {
-		do_action( $hook, ...$arguments );
-	}
-}
 
 $tests = array();
 
@@ -139,7 +83,7 @@ $tests['a good code lets the order through, and it is confirmed'] = function ( F
 	same( 'processing', $order->get_status() );
 	same( 1, World::$emptied, 'carts emptied' );
 	$claim = $fake->claims()[0];
-	same( array( 'open', 18900, 'MAD', 'home', 'woo-1041' ), array( $claim['status'], $claim['order_total'], $claim['currency'], $claim['delivery'], $claim['order_ref'] ) );
+	same( array( 'open', 18900, 'MAD', 'home', 'woo-f617a4-1041' ), array( $claim['status'], $claim['order_total'], $claim['currency'], $claim['delivery'], $claim['order_ref'] ) );
 	says( 'To be paid on delivery: 189.00 MAD', implode( ' ', $order->notes ) );
 };
 
@@ -178,7 +122,7 @@ $tests['a cart that changed frees its first slot'] = function ( Fake $fake ) {
 	$order->change( '99.00' );
 	same( '', pay( gateway(), $order ) );
 	same( array( 'released', 'open' ), array_column( $fake->claims(), 'status' ) );
-	same( 'woo-1041.2', $fake->claims()[1]['order_ref'] );
+	same( 'woo-f617a4-1041.2', $fake->claims()[1]['order_ref'] );
 };
 
 $tests['every outcome is told, and only once each'] = function ( Fake $fake ) {
@@ -424,17 +368,8 @@ $tests['clients read French in a French shop, and every word is there'] = functi
 	}
 };
 
-$failed = 0;
-foreach ( $tests as $name => $test ) {
-	World::fresh();
+play( $tests, function () use ( $fake ) {
 	$fake->start();
-	try {
-		$test( $fake );
-		echo "ok    $name\n";
-	} catch ( Throwable $error ) {
-		++$failed;
-		echo "FAIL  $name\n      {$error->getMessage()}\n      {$error->getFile()}:{$error->getTrace()[0]['line']}\n";
-	}
-}
-printf( "%d tests, %d failed\n", count( $tests ), $failed );
-exit( $failed > 0 ? 1 : 0 );
+	World::$maillon = array( 'url' => $fake->url, 'key' => KEY, 'policy' => 'pol_1' );
+	return $fake;
+} );

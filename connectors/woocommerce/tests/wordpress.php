@@ -8,6 +8,7 @@ namespace {
 
 	/** What a test looks at, and starts anew. */
 	final class World {
+		public static array $maillon    = array(); // where it is, and as whom it is asked
 		public static array $hooks      = array();
 		public static array $options    = array();
 		public static array $transients = array();
@@ -19,6 +20,7 @@ namespace {
 		public static array $scripts    = array();
 		public static array $domains    = array();
 		public static string $locale    = 'en_US';
+		public static int $next         = 1041; // order
 		public static int $user         = 0;
 		public static int $emptied      = 0;
 
@@ -27,6 +29,7 @@ namespace {
 				self::$$what = array();
 			}
 			self::$locale  = 'en_US';
+			self::$next    = 1041;
 			self::$user    = 0;
 			self::$emptied = 0;
 			$_POST         = array();
@@ -101,6 +104,9 @@ namespace {
 	}
 	function wp_json_encode( $value ) {
 		return json_encode( $value );
+	}
+	function home_url() {
+		return 'https://shop.example';
 	}
 	function wp_salt() {
 		return 'salt';
