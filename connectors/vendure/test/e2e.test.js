@@ -23,7 +23,7 @@ let server, shop, code, deposit;
 before(async () => {
     server = await openServer();
     deposit = await server.policy({ keyword: 'SOUK', kind: 'deposit', messages_required: 2, deposit: 2000, max_orders: 2 });
-    shop = await openShop({ url: server.url, key: server.shopKey, policy: deposit.id, confirmEvery: 500 });
+    shop = await openShop({ url: server.url, key: server.shopKey, policy: deposit.id, timeout: 30_000, confirmEvery: 500 });
 });
 after(async () => {
     await shop?.close();

@@ -234,9 +234,9 @@ class Session {
     }
 }
 
-/** Asks again and again, for half a minute, until it is so. */
+/** Asks again and again, for a minute, until it is so. */
 async function until(what, condition) {
-    for (let n = 0; n < 150; n++) {
+    for (let n = 0; n < 300; n++) {
         const found = await condition();
         if (found) return found;
         await new Promise(resolve => setTimeout(resolve, 200));
