@@ -20,6 +20,7 @@ type Enrolment struct {
 	Key       []byte  `json:"key"`
 	Bearer    string  `json:"bearer"` // what it shows at each report
 	Currency  string  `json:"currency"`
+	Symbol    string  `json:"symbol"` // of the currency, as people write it
 	Decimals  int     `json:"decimals"`
 	Templates []Offer `json:"templates"`
 	Time      int64   `json:"time"` // milliseconds since 1970
@@ -112,7 +113,7 @@ func (s *Service) enrol(ctx context.Context, tx *store.Tx, d *Device) (*Enrolmen
 	offers, err := s.offers(ctx, tx, d)
 	return &Enrolment{
 		Device: DeviceName(d.ID), Stall: name, Algorithm: string(d.Algorithm), Key: key, Bearer: bearer,
-		Currency: d.Currency.Code, Decimals: int(d.Currency.Decimals), Templates: offers, Time: tx.Now().UnixMilli(),
+		Currency: d.Currency.Code, Symbol: s.Set.UnitOf(d.Currency).Symbol, Decimals: int(d.Currency.Decimals), Templates: offers, Time: tx.Now().UnixMilli(),
 	}, err
 }
 

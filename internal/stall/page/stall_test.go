@@ -32,7 +32,7 @@ func newMarket() *market {
 	five := int64(500)
 	return &market{
 		links: map[string]stall.Enrolment{token: {
-			Device: "otp_7", Stall: "Miel & pain", Algorithm: "numbered", Key: key, Currency: "MAIL", Decimals: 2,
+			Device: "otp_7", Stall: "Miel & pain", Algorithm: "numbered", Key: key, Currency: "MAIL", Symbol: "m", Decimals: 2,
 			Templates: []stall.Offer{{ID: "7KQ2", Description: "Pot de miel", Amount: &five}, {ID: "3FHX", Description: "Légumes, au poids"}},
 		}},
 		revoked: map[string]bool{}, sales: map[string]stall.Passed{},

@@ -11,7 +11,6 @@ const wait = 30_000; // at first; twice as long after each further try
 const longest = 3_600_000; // to wait
 const patience = 15_000; // for an answer of the server
 const batch = 500; // sales in one message
-const batches = 20; // messages in one go
 const whole = 7; // digits of an amount before the point
 
 const $ = id => document.getElementById(id);
@@ -50,7 +49,7 @@ const locale = () => lang === "ar" ? "ar-u-nu-latn" : lang;
 
 function money(amount) {
 	const digits = {minimumFractionDigits: till.decimals, maximumFractionDigits: till.decimals};
-	return new Intl.NumberFormat(locale(), digits).format(amount / 10 ** till.decimals) + "\u00a0" + till.currency;
+	return new Intl.NumberFormat(locale(), digits).format(amount / 10 ** till.decimals) + "\u00a0" + till.symbol;
 }
 
 const clock = at => new Intl.DateTimeFormat(locale(), {hour: "2-digit", minute: "2-digit", hourCycle: "h23"}).format(at);
@@ -153,9 +152,9 @@ async function found(given, lock, asked) {
 	const key = await hold(given.algorithm, octets);
 	octets.fill(0);
 	const now = Date.now();
-	const {device, stall, algorithm, bearer, currency, decimals, templates, time} = given;
+	const {device, stall, algorithm, bearer, currency, symbol, decimals, templates, time} = given;
 	await books.found({
-		device, stall, algorithm, bearer, currency, decimals, templates, key, lock, lang,
+		device, stall, algorithm, bearer, currency, symbol, decimals, templates, key, lock, lang,
 		sound: true, tries: 0, until: 0, used: now, latest: now, synced: now, drift: Math.round((asked + now) / 2 - time),
 	});
 	till = await books.till();
@@ -230,8 +229,7 @@ function open() {
 	sync();
 }
 
-// favourites shows what is sold: at the beginning of a sale, for nothing moves
-// under a finger.
+// favourites shows what is sold, at the beginning of a sale.
 function favourites() {
 	const place = $("favourites");
 	place.replaceChildren(...till.templates.map(t => {
@@ -264,7 +262,8 @@ function pick(template) {
 	}
 }
 
-// ask asks for the amount or for the buyer's code.
+// ask asks for the amount or for the buyer's code. Here and not later it is said
+// that the clock is wrong, for nothing moves under a finger.
 function ask(what) {
 	asking = what;
 	const code = what === "code";
@@ -522,26 +521,29 @@ function post(path, body, bearer) {
 	}).finally(() => clearTimeout(timer));
 }
 
-let syncing = false;
+let syncing; // the promise of it
+let more; // has come meanwhile
 
 // sync tells the server what was sold, and learns what is sold here, what time
 // it is, and whether this is a stall still. Without network it does nothing.
-async function sync() {
-	if (syncing || !till) {
-		return;
-	}
-	syncing = true;
-	try {
-		for (let n = 0; n < batches; n++) {
+function sync() {
+	more = true;
+	syncing ??= tell().finally(() => { syncing = undefined; });
+	return syncing;
+}
+
+// tell ends when all is told that came meanwhile: each round takes some of it.
+async function tell() {
+	while (more && till) {
+		more = false;
+		try {
 			const {some} = await books.unsent(batch);
-			if (!await report(some) || some.length < batch) {
-				break;
+			if (await report(some) && some.length === batch) {
+				more = true;
 			}
+		} catch {
+			// no network: what is to send stays so
 		}
-	} catch {
-		// no network: what is to send stays so
-	} finally {
-		syncing = false;
 		await net();
 	}
 }
@@ -566,9 +568,6 @@ async function report(some) {
 	const drift = Math.round((asked + now) / 2 - time);
 	await books.sent(some, now);
 	till = await books.amend({templates, drift, synced: now, latest: Math.abs(drift) > kinds[till.algorithm].window * step ? till.latest : now});
-	if (till && !$("sell").hidden) {
-		$("wrong-clock").textContent = clockFault();
-	}
 	return Boolean(till);
 }
 
