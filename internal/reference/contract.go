@@ -36,11 +36,14 @@ type operation struct {
 	Curl                      string
 }
 
-// An answer is one of those that an operation has.
+// An answer is one of those that an operation has, or several that say the same.
 type answer struct {
-	Status, Text string
-	Schema       string
-	Headers      []field
+	Status  []string
+	Text    []block
+	Schema  string
+	Headers []field
+
+	of *yaml.Node
 }
 
 // A schema is what a body holds.
@@ -139,7 +142,11 @@ func (c contract) operation(method, path string, o *yaml.Node) operation {
 	}
 	for status, a := range pairs(at(o, "responses")) {
 		a, _ = c.follow(a)
-		r := answer{Status: status, Text: at(a, "description").Value}
+		if n := slices.IndexFunc(v.Answers, func(same answer) bool { return same.of == a }); n >= 0 {
+			v.Answers[n].Status = append(v.Answers[n].Status, status)
+			continue
+		}
+		r := answer{Status: []string{status}, Text: prose(at(a, "description").Value), of: a}
 		for _, content := range pairs(at(a, "content")) {
 			r.Schema = c.kind(at(content, "schema")).Schema
 		}
