@@ -167,12 +167,13 @@ func (s *Service) credit(ctx context.Context, tx *store.Tx, m *trade.Merchant, p
 	case trade.Cash:
 		legs = append(legs, leg{name: accCash, amount: -c.Credited})
 	default:
-		legs = append(legs, leg{name: accReceivable, of: c.Gateway, amount: -c.Net}, leg{name: accShare, of: m.ID, amount: c.Net - c.Credited})
+		c.Held = p.Holder == trade.AMerchant
+		legs = append(legs, debtor(m, c, -c.Net), leg{name: accShare, of: m.ID, amount: c.Net - c.Credited})
 	}
 	if _, err := s.post(ctx, tx, p.Test, p.Currency, fmt.Sprintf("charge:%d", c.ID), legs...); err != nil {
 		return err
 	}
-	if c.Rail == trade.Cash { // nobody takes it back
+	if c.Rail == trade.Cash || c.Held { // no operator pays us for it
 		c.State, c.Settled = trade.ChargeSettled, tx.Now()
 		if err := s.saveCharge(ctx, tx, c); err != nil {
 			return err
@@ -188,6 +189,15 @@ func (s *Service) credit(ctx context.Context, tx *store.Tx, m *trade.Merchant, p
 		return err
 	}
 	return s.funded(ctx, tx, m, p, a)
+}
+
+// debtor is who owes us what an operator bills: the operator, or the merchant whom
+// it pays.
+func debtor(m *trade.Merchant, c *trade.Charge, amount int64) leg {
+	if c.Held {
+		return leg{name: accOwed, of: m.ID, amount: amount}
+	}
+	return leg{name: accReceivable, of: c.Gateway, amount: amount}
 }
 
 // funded saves an authorization that has got money or a message, makes it active
@@ -266,7 +276,7 @@ func (s *Service) clawBack(ctx context.Context, tx *store.Tx, m *trade.Merchant,
 	owed := c.Credited - advance - deposit
 	_, err := s.post(ctx, tx, p.Test, p.Currency, fmt.Sprintf("charge:%d:back", c.ID),
 		leg{name: accAdvance, of: a.ID, amount: -advance}, leg{name: accDeposit, of: a.ID, amount: -deposit},
-		leg{name: accOwed, of: m.ID, amount: -owed}, leg{name: accReceivable, of: c.Gateway, amount: c.Net},
+		leg{name: accOwed, of: m.ID, amount: -owed}, debtor(m, c, c.Net),
 		leg{name: accShare, of: m.ID, amount: c.Credited - c.Net})
 	if err != nil {
 		return err

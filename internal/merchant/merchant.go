@@ -388,6 +388,9 @@ func (*Service) saveAuthorization(ctx context.Context, tx *store.Tx, a *trade.Au
 	case trade.Pending:
 		r.Due = a.Dies
 	case trade.Active, trade.Exhausted:
+		if !a.Warned && !a.Expires.IsZero() {
+			r.Due = a.Expires.Add(-trade.WarnBefore)
+		}
 	default:
 		r.Due = time.Time{}
 	}

@@ -1017,3 +1017,71 @@ func TestPuttingBalancesBackLeavesTradeAlone(t *testing.T) {
 		return nil
 	})
 }
+
+// Where the operators pay the merchant, it owes what clients have, and nothing is
+// paid out that it has already; what it gives back itself it owes no more.
+func TestAMerchantThatHoldsTheMoney(t *testing.T) {
+	k := onDisk(t)
+	code := k.paid(k.policy(func(p *trade.Policy) { p.Holder = trade.AMerchant }), fatima)
+	owed := func() int64 { return -k.balance(fmt.Sprintf("receivable_from:%d", k.m.ID), mad) }
+	if got := owed(); got != 834 {
+		t.Errorf("it owes %d, want what the operator pays it", got)
+	}
+	c, err := k.claim(code, "A-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.outcome("honour", c.ID); err != nil {
+		t.Fatal(err)
+	}
+	k.do(func(tx *store.Tx) error {
+		m, err := k.Merchants.Merchant(t.Context(), tx, k.m.ID)
+		if err != nil {
+			return err
+		}
+		due, err := k.Merchants.Payable(t.Context(), tx, m)
+		if err == nil && (due[0].Earned != 500 || due[0].Available != 0 || due[0].Withheld != 0) {
+			t.Errorf("payable: %+v", due)
+		}
+		all, err := k.Merchants.Authorizations(t.Context(), tx, m, merchant.Page{}, fatima)
+		if err != nil {
+			return err
+		}
+		if _, err := k.Merchants.Revoke(t.Context(), tx, "key", m, all[0].ID, "asked for it"); err != nil {
+			return err
+		}
+		_, err = k.Merchants.Refund(t.Context(), tx, "key", m, all[0].ID, merchant.ByShop, 400)
+		return err
+	})
+	if got := owed(); got != 434 {
+		t.Errorf("after it gave 400 back it owes %d", got)
+	}
+	if err := k.Merchants.Bill(t.Context(), sms.Bill{Gateway: "premium", Key: fatima + "0", State: sms.ChargeClawedBack}); err != nil {
+		t.Fatal(err)
+	}
+	k.books()
+}
+
+// Who has an authorization that ends hears of it before, by its shop.
+func TestAShopHearsThatAnAuthorizationEnds(t *testing.T) {
+	k := onDisk(t)
+	k.paid(k.policy(func(p *trade.Policy) { p.Validity = 30 * 24 * time.Hour }), fatima)
+	count := func(typ string) (n int) {
+		for _, e := range k.events {
+			if e == typ {
+				n++
+			}
+		}
+		return n
+	}
+	for _, c := range []struct {
+		after             time.Duration
+		expiring, expired int
+	}{{26 * 24 * time.Hour, 0, 0}, {28 * 24 * time.Hour, 1, 0}, {29 * 24 * time.Hour, 1, 0}, {31 * 24 * time.Hour, 1, 1}} {
+		k.later(c.after)
+		if a, b := count("authorization.expiring"), count("authorization.expired"); a != c.expiring || b != c.expired {
+			t.Errorf("after %s: told %d times that it ends, %d that it has ended", c.after, a, b)
+		}
+	}
+	k.books()
+}

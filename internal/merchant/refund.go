@@ -22,6 +22,7 @@ const (
 	ToCash   = "cash"         // at the desk
 	ToMobile = "mobile_money" // by somebody's hand, from the bank
 	ToBank   = "bank"         // of a merchant
+	ByShop   = "merchant"     // by the merchant itself, who holds the clients' money
 	ToHold   = "hold"         // what was set aside on a member's account is free again
 )
 
@@ -62,6 +63,11 @@ func (s *Service) Refund(ctx context.Context, tx *store.Tx, by string, m *trade.
 		target.name = accCash
 	case ToMobile:
 		target.name = accBank
+	case ByShop:
+		if p.Holder != trade.AMerchant {
+			return nil, ErrDestination
+		}
+		target.name, target.of = accOwed, m.ID
 	default:
 		return nil, ErrDestination
 	}

@@ -99,7 +99,11 @@ func (s *Service) due1(ctx context.Context, tx *store.Tx, m *trade.Merchant, r s
 		if err != nil || passed {
 			return err
 		}
-		return s.saveAuthorization(ctx, tx, a)
+		a.Warned = true
+		if err := s.saveAuthorization(ctx, tx, a); err != nil {
+			return err
+		}
+		return s.emit(ctx, tx, m.ID, "authorization.expiring", a)
 	case KindClaim:
 		if trade.State(r.State) == trade.NotHonoured {
 			_, err := s.forfeit(ctx, tx, m, r.ID)

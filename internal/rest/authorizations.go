@@ -257,8 +257,8 @@ func (h *Handler) refundAuthorization(ctx context.Context, c *call, q refundRequ
 		}
 	}
 	// A merchant sends nobody's money elsewhere; cash is handed out by the desk of
-	// the association, which says so itself.
-	if q.Destination != merchant.ToWallet && (q.Destination != merchant.ToCash || !c.m.Test) {
+	// the association, which says so itself. What it holds it gives back itself.
+	if q.Destination != merchant.ToWallet && q.Destination != merchant.ByShop && (q.Destination != merchant.ToCash || !c.m.Test) {
 		return answer{}, merchant.ErrDestination
 	}
 	r, err := h.merchants.Refund(ctx, c.tx, c.by, c.m, id, q.Destination, amount)

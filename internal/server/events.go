@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
+	"maillon/internal/courier"
 	"maillon/internal/store"
 	"maillon/internal/trade"
 	"maillon/internal/trade/object"
@@ -18,6 +20,31 @@ func (s *Server) emit(ctx context.Context, tx *store.Tx, merchant int64, typ str
 		return fmt.Errorf("event %s: %w", typ, err)
 	}
 	return webhook.Emit(ctx, tx, merchant, typ, shown)
+}
+
+// trouble tells administrators of messages in trouble, and all merchants' programs if
+// it is the line's.
+func (s *Server) trouble(ctx context.Context, a courier.Alert) {
+	s.Teller.Trouble(ctx, a)
+	if a.Trouble == courier.OptedOut {
+		return
+	}
+	degraded := map[string]string{"object": "gateway", "gateway": a.Line, "trouble": string(a.Trouble)}
+	err := s.DB.Update(ctx, func(tx *store.Tx) error {
+		all, err := s.Merchants.Merchants(ctx, tx, 0, store.MaxRecords)
+		if err != nil {
+			return err
+		}
+		for _, m := range all {
+			if err := webhook.Emit(ctx, tx, m.ID, "gateway.degraded", degraded); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		slog.ErrorContext(ctx, "merchants not told of trouble", "line", a.Line, "error", err)
+	}
 }
 
 // shown returns an object as programs read it. What is none of trade's is for

@@ -148,7 +148,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	}
 	s.Teller = teller.New(db, s.Desk, s.Treasury, parser, options)
 	if len(c.Lines) > 0 {
-		s.Courier = courier.New(db, c.Lines, s.Teller, courier.Options{Zone: set.Zone, Alert: s.Teller.Trouble, Roster: s.roster, Biller: s.Merchants})
+		s.Courier = courier.New(db, c.Lines, s.Teller, courier.Options{Zone: set.Zone, Alert: s.trouble, Roster: s.roster, Biller: s.Merchants})
 	}
 	return s, nil
 }

@@ -11,6 +11,7 @@ const (
 	ReserveFor = 30 * time.Minute   // for the shop to say that the order was placed
 	RequestFor = 72 * time.Hour     // for the client of an order that exists
 	AnswerIn   = 7 * 24 * time.Hour // for the merchant in a dispute
+	WarnBefore = 3 * 24 * time.Hour // that an authorization ends
 )
 
 // Live reports whether money of a client may still go to the authorization.
@@ -39,6 +40,7 @@ func (a *Authorization) Activate(p *Policy, now time.Time) bool {
 		return false
 	}
 	a.State, a.Dies, a.Expires = Active, time.Time{}, p.Until(now)
+	a.Warned = a.Expires.IsZero() || a.Expires.Sub(now) <= 2*WarnBefore // what is short ends soon from the beginning
 	return true
 }
 

@@ -72,7 +72,9 @@ const (
 	Open   Outage = "open"   // everybody may
 )
 
-// A Holder is whose the clients' money is, until it has an outcome.
+// A Holder is who has the clients' money until it has an outcome: the association,
+// which the operators pay; or the merchant, whom they pay, and who owes it from then
+// on. What a member sets aside and what is paid at the desk the association has.
 type Holder string
 
 // The holders.
@@ -209,7 +211,8 @@ type Authorization struct {
 	Hold      int64         `json:"hold,omitempty"` // on the member's account, for Balance
 	Reason    string        `json:"reason,omitempty"`
 	Expires   time.Time     `json:"expires,omitzero"`
-	Dies      time.Time     `json:"dies,omitzero"` // pending only until then
+	Dies      time.Time     `json:"dies,omitzero"`    // pending only until then
+	Warned    bool          `json:"warned,omitempty"` // that it ends soon
 	Validity  time.Duration `json:"-"`
 	Created   time.Time     `json:"-"`
 }
@@ -252,6 +255,7 @@ type Charge struct {
 	Currency      string    `json:"currency"`
 	Decimals      uint8     `json:"decimals"`
 	Model         string    `json:"model,omitempty"`
+	Held          bool      `json:"held,omitempty"` // the operator pays the merchant
 	State         State     `json:"-"`
 	Settled       time.Time `json:"settled,omitzero"`
 	Created       time.Time `json:"-"`

@@ -52,7 +52,7 @@ func Types() []string {
 		"dispute.opened", "dispute.won", "dispute.lost",
 		"charge.confirmed", "charge.failed", "charge.clawed_back",
 		"payout.paid", "payout.reconciled",
-		"gateway.degraded", "gateway.certificate_expiring",
+		"gateway.degraded",
 		"test.sms",
 	}
 }
