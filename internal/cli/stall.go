@@ -63,9 +63,18 @@ func stallRefused(err error) error {
 		is   error
 		code int
 	}{
-		{stall.ErrDescription, ExitUsage}, {stall.ErrPrice, ExitUsage}, {stall.ErrUnit, ExitUsage}, {stall.ErrAlgorithm, ExitUsage}, {stall.ErrAuthenticator, ExitUsage},
-		{stall.ErrShort, ExitNo}, {stall.ErrFull, ExitNo}, {stall.ErrEnded, ExitNo}, {stall.ErrNoStall, ExitNo}, {stall.ErrNotSold, ExitNo},
-		{otp.ErrKey, ExitUsage}, {otp.ErrCurrency, ExitUsage},
+		{stall.ErrDescription, ExitUsage},
+		{stall.ErrPrice, ExitUsage},
+		{stall.ErrUnit, ExitUsage},
+		{stall.ErrAlgorithm, ExitUsage},
+		{stall.ErrAuthenticator, ExitUsage},
+		{stall.ErrShort, ExitNo},
+		{stall.ErrFull, ExitNo},
+		{stall.ErrEnded, ExitNo},
+		{stall.ErrNoStall, ExitNo},
+		{stall.ErrNotSold, ExitNo},
+		{otp.ErrKey, ExitUsage},
+		{otp.ErrCurrency, ExitUsage},
 	} {
 		if errors.Is(err, known.is) {
 			return exitf(known.code, "%w; nothing was done", err)

@@ -16,6 +16,7 @@ import (
 	"maillon/internal/money"
 	"maillon/internal/order"
 	"maillon/internal/setting"
+	"maillon/internal/stall"
 	"maillon/internal/store"
 	"maillon/internal/teller"
 	"maillon/internal/treasury"
@@ -40,6 +41,8 @@ type Dossier struct {
 	Acts        []Act     `json:"acts"`
 	Looks       []Act     `json:"looks"`
 	Alerts      []Alert   `json:"alerts"`
+	Sells       []Item    `json:"sells,omitempty"`
+	Devices     []Device  `json:"devices,omitempty"`
 	Cut         bool      `json:"cut"` // a list was too long to be whole
 }
 
@@ -129,6 +132,24 @@ type Alert struct {
 	Rule string    `json:"rule"`
 }
 
+// An Item is something that she sells, or sold, at a stall.
+type Item struct {
+	Short       string    `json:"short_id"`
+	Description string    `json:"description"`
+	Unit        string    `json:"unit"`
+	Amount      string    `json:"amount,omitempty"` // "": the buyer says it
+	Ended       bool      `json:"ended"`
+	Since       time.Time `json:"since"`
+}
+
+// A Device tells her stall whether it was paid.
+type Device struct {
+	Description string    `json:"description"`
+	State       string    `json:"state"`
+	Since       time.Time `json:"since"`
+	Reported    time.Time `json:"last_report,omitzero"`
+}
+
 // Label is the number by which a member stands in lists: "M0012".
 func Label(id member.ID) string { return fmt.Sprintf("M%04d", int64(id)) }
 
@@ -161,7 +182,7 @@ type gathering struct {
 func (r Registrar) Dossier(ctx context.Context, tx *store.Tx, m *member.Member) (*Dossier, error) {
 	d := &Dossier{Association: r.Set.Association, Made: tx.Now()}
 	g := &gathering{r, tx, m, d, map[member.ID]string{}, map[string]string{}}
-	for _, step := range []func(context.Context) error{g.person, g.accounts, g.orders, g.messages, g.acts, g.alerts} {
+	for _, step := range []func(context.Context) error{g.person, g.accounts, g.orders, g.messages, g.acts, g.alerts, g.stall} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("dossier of member %d: %w", m.ID, err)
 		}
@@ -188,6 +209,26 @@ func (g *gathering) person(ctx context.Context) error {
 		g.d.Member.Mail = append(g.d.Member.Mail, Mail{b.Address.Text(), b.Bound, b.Since})
 	}
 	g.d.Member.Blocks, err = g.tx.Blocks(ctx, m.ID)
+	return err
+}
+
+func (g *gathering) stall(ctx context.Context) error {
+	var stalls stall.Service
+	items, err := stalls.Templates(ctx, g.tx, stall.Of(g.m.ID), true)
+	if err != nil {
+		return err
+	}
+	for _, t := range items {
+		i := Item{Short: t.Short, Description: t.Description, Unit: g.unit(t.Price()), Ended: t.Ended, Since: t.Created}
+		if t.Amount > 0 {
+			i.Amount = t.Price().Plain()
+		}
+		g.d.Sells = append(g.d.Sells, i)
+	}
+	devices, err := stalls.Devices(ctx, g.tx, stall.Of(g.m.ID))
+	for _, d := range devices {
+		g.d.Devices = append(g.d.Devices, Device{d.Description, d.State, d.Created, d.Reported})
+	}
 	return err
 }
 

@@ -39,6 +39,12 @@ func (s *Sale) Price() money.Amount { return money.New(s.Amount, s.Currency) }
 // noNumber is of a sale for which no number was left.
 const noNumber = -1
 
+// The states of sales.
+const (
+	numbered = "numbered"
+	bare     = "bare"
+)
+
 // Proof notes a payment that was just made, if it is one to a stall, and returns
 // the codes that end the buyer's SMS: "47 120394", or one for each device, "A 47
 // 120394 B 47 553201"; "" if there is no device. Asked again it says the same.
@@ -96,7 +102,10 @@ func (*Service) sale(ctx context.Context, tx *store.Tx, o *order.Order) (*Sale, 
 }
 
 func saveSale(ctx context.Context, tx *store.Tx, s *Sale) error {
-	r := store.Record{Kind: KindSale, ID: s.id, Owner: int64(s.stall), Parent: s.Template, Ref: s.Ref, Created: s.At}
+	r := store.Record{Kind: KindSale, ID: s.id, Owner: int64(s.stall), Parent: s.Template, State: numbered, Ref: s.Ref, Created: s.At}
+	if s.Number == noNumber {
+		r.State = bare
+	}
 	err := save(ctx, tx, &r, s)
 	s.id = r.ID
 	return err
@@ -115,7 +124,7 @@ func readSale(r store.Record) (*Sale, error) {
 func freeNumber(ctx context.Context, tx *store.Tx, s *Sale) (int, error) {
 	overlap := 2 * otp.Numbered.Window()
 	since := time.Unix((s.Step-overlap)*int64(otp.Step/time.Second), 0)
-	rows, err := tx.Records(ctx, store.RecordsWhere{Kind: KindSale, Owner: int64(s.stall), Since: since, Newest: true}, otp.Numbers)
+	rows, err := tx.Records(ctx, store.RecordsWhere{Kind: KindSale, Owner: int64(s.stall), States: []string{numbered}, Since: since, Newest: true}, otp.Numbers)
 	if err != nil {
 		return 0, err
 	}
@@ -125,7 +134,7 @@ func freeNumber(ctx context.Context, tx *store.Tx, s *Sale) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		taken[other.Number] = s.Step-other.Step <= overlap
+		taken[other.Number] = true
 	}
 	var free []int
 	for n := range otp.Numbers {

@@ -2,6 +2,7 @@ package stall_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -15,8 +16,10 @@ import (
 	"maillon/internal/ledger"
 	"maillon/internal/member"
 	"maillon/internal/money"
+	"maillon/internal/order"
 	"maillon/internal/otp"
 	"maillon/internal/phrase"
+	"maillon/internal/privacy"
 	"maillon/internal/server"
 	"maillon/internal/setting"
 	"maillon/internal/sms"
@@ -473,6 +476,43 @@ func TestNumbersOfOneMomentDiffer(t *testing.T) {
 	}
 }
 
+// As many numbers as there are, and then none until the first are too old: a code
+// that another payment has would be let through twice, or refused to who paid.
+func TestNumbersAreNeverSharedInACrowd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := open(t, nil)
+		k.device(stall.NewDevice{Description: "Stand"})
+		sell := func(n int) (code string) {
+			k.do(func(tx *store.Tx) (err error) {
+				o := &order.Order{Kind: order.Pay, State: order.Done, Payee: int64(k.id), Amount: units(1), Ref: fmt.Sprint("R", n), Paid: tx.Now()}
+				code, err = k.Stalls.Proof(t.Context(), tx, o)
+				return err
+			})
+			return code
+		}
+		seen := map[string]bool{}
+		for n := range otp.Numbers {
+			code := sell(n)
+			if code == "" || seen[code[:2]] {
+				t.Fatalf("payment %d has the code %q", n, code)
+			}
+			seen[code[:2]] = true
+		}
+		for n := range 30 {
+			if code := sell(1000 + n); code != "" {
+				t.Fatalf("the payment after the last number has the code %q", code)
+			}
+		}
+		if code := sell(7); code == "" {
+			t.Error("a payment that had a code has none any more")
+		}
+		time.Sleep(time.Duration(2*otp.Numbered.Window()+2) * otp.Step)
+		if code := sell(2000); code == "" {
+			t.Error("no number is free again")
+		}
+	})
+}
+
 func TestWhatWouldNotDoIsRefused(t *testing.T) {
 	k := open(t, nil)
 	for _, c := range []struct {
@@ -553,4 +593,29 @@ func TestKeysAreNotInTheBooks(t *testing.T) {
 	if !errors.Is(err, store.ErrErased) {
 		t.Errorf("the key of a revoked device: %v", err)
 	}
+}
+
+// A seller who asks what is known of her reads of her stall, and of no key.
+func TestASellerWhoAsksIsToldOfHerStall(t *testing.T) {
+	k := open(t, nil)
+	honey := k.template(stall.NewTemplate{Description: "Pot de miel", Amount: units(5).Minor()})
+	_, e := k.device(stall.NewDevice{Description: "Stand"})
+	k.do(func(tx *store.Tx) error {
+		m, err := tx.Member(t.Context(), k.id.Member())
+		if err != nil {
+			return err
+		}
+		d, err := privacy.Registrar{Set: k.Settings, Teller: k.Teller}.Dossier(t.Context(), tx, m)
+		if err != nil {
+			return err
+		}
+		if len(d.Sells) != 1 || d.Sells[0].Short != honey.Short || d.Sells[0].Amount != "5" || len(d.Devices) != 1 || d.Devices[0].State != stall.Active {
+			t.Errorf("she sells %+v, with %+v", d.Sells, d.Devices)
+		}
+		text, err := json.Marshal(d)
+		if strings.Contains(string(text), base64.StdEncoding.EncodeToString(e.Key)) {
+			t.Error("the file holds the key")
+		}
+		return err
+	})
 }
