@@ -114,7 +114,7 @@ var house = []room{
 	{"internal/console/currency", "auth charter console/frame grammar ledger member money notice order server setting store treasury", ""},
 	{"internal/console/figures", "auth chart console/frame export ledger member money report server store treasury", ""},
 	{"internal/console/merchants", "auth console/frame member merchant money server store trade webhook", ""},
-	{"internal/console/stalls", "auth console/frame member notice otp server stall store", ""},
+	{"internal/console/stalls", "auth console/frame member notice otp poster server stall stall/counter store", ""},
 	{"internal/console", "console/audit console/currency console/door console/figures console/frame console/home console/merchants console/people console/safety console/settings console/stalls console/till console/watch server", ""},
 	{"internal/link", "pki sms sms/premium store", "net/http"},
 	{"internal/phones", "ledger member money sms", "net net/http"},

@@ -38,6 +38,7 @@ func New(s *server.Server) frame.Room {
 			{Route: "POST /stalls", Right: auth.SeeNames, Serve: r.find},
 			{Route: "GET /stalls/{id}", Right: auth.SeeNames, Serve: r.show},
 			{Route: "POST /stalls/{id}", Right: auth.Merchants, Serve: r.change},
+			{Route: "GET /stalls/{id}/poster.pdf", Right: auth.SeeNames, Serve: r.poster},
 			{Route: "GET /stalls/{id}/day.csv", Right: auth.Merchants, Serve: r.csv},
 		},
 		Menu: []frame.Entry{{Path: "/stalls", Word: "stalls.menu", Right: auth.SeeNames, Group: "trade", Order: 4}},

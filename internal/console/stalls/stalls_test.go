@@ -11,6 +11,7 @@ import (
 	"maillon/internal/console/frame/frametest"
 	"maillon/internal/console/stalls"
 	"maillon/internal/server"
+	"maillon/internal/sms"
 )
 
 func open(t *testing.T) (c *frametest.Console, stall string) {
@@ -110,5 +111,35 @@ func TestADayForASpreadsheet(t *testing.T) {
 	a := c.Get("tess", stall+"/day.csv")
 	if a.Status != http.StatusOK || !strings.HasPrefix(a.Body, "time,reference,item,") {
 		t.Errorf("%d %s", a.Status, a.Text)
+	}
+}
+
+// What is sold is printed by whoever may see the stall, and nobody prints what
+// another stall sells.
+func TestAPosterIsPrinted(t *testing.T) {
+	c, stall := open(t)
+	c.Post("tess", stall, "what", "add", "description", "Pot de miel", "price", "5")
+	short := regexp.MustCompile(`href="/t/([0-9A-Z]{4})"`).FindStringSubmatch(c.Get("tess", stall).Body)[1]
+	path := stall + "/poster.pdf?size=3x8&lang=fr&lang=ar&template=" + short
+	c.Posters.Number = sms.Number{}
+	if a := c.Get("fay", path); a.Status != http.StatusUnprocessableEntity || !a.Says("Aucune passerelle") {
+		t.Errorf("without a number: %d %s", a.Status, a.Text)
+	}
+	var err error
+	if c.Posters.Number, err = sms.FromE164("+33639980000"); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.Get("fay", path); a.Status != http.StatusOK || !strings.HasPrefix(a.Body, "%PDF-") {
+		t.Errorf("%d %.200s", a.Status, a.Text)
+	}
+	for path, want := range map[string]int{
+		stall + "/poster.pdf?size=A5&template=" + short:                                              http.StatusUnprocessableEntity, // no language
+		stall + "/poster.pdf?size=A0&lang=fr&template=" + short:                                      http.StatusNotFound,
+		stall + "/poster.pdf?size=A5&lang=fr&template=9ZZ9":                                          http.StatusNotFound,
+		fmt.Sprintf("/stalls/%d/poster.pdf?size=A5&lang=fr&template=%s", c.Member("yann").ID, short): http.StatusNotFound,
+	} {
+		if a := c.Get("tess", path); a.Status != want {
+			t.Errorf("%s: %d, want %d", path, a.Status, want)
+		}
 	}
 }
