@@ -515,7 +515,7 @@ func TestEveryScreenIsForEverybody(t *testing.T) {
 	b.see("join")
 	look("join")
 	b.Do(chromedp.SendKeys(chromedp.CSS("#link"), "nothing"+kb.Enter))
-	b.shows("Ce n’est pas un lien d’étal")
+	b.shows("Ce n’est pas un lien de stand")
 	b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#link").value = ""`),
 		chromedp.SendKeys(chromedp.CSS("#link"), b.URL+page.Root+"#"+token), chromedp.SendKeys(chromedp.CSS("#pin"), "2468"), chromedp.SendKeys(chromedp.CSS("#pin2"), "2469"+kb.Enter))
 	b.shows("Les deux codes ne sont pas les mêmes")
