@@ -25,6 +25,7 @@ import (
 	"maillon/internal/sms"
 	"maillon/internal/stall"
 	"maillon/internal/store"
+	"maillon/internal/store/pgtest"
 )
 
 const (
@@ -42,6 +43,11 @@ type market struct {
 
 func open(t *testing.T, change func(*setting.Settings)) *market {
 	t.Helper()
+	return openAt(t, store.Memory, change)
+}
+
+func openAt(t *testing.T, path string, change func(*setting.Settings)) *market {
+	t.Helper()
 	book, err := phrase.Shipped()
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +56,7 @@ func open(t *testing.T, change func(*setting.Settings)) *market {
 	if change != nil {
 		change(&set)
 	}
-	s, err := server.Open(t.Context(), server.Config{Path: store.Memory, Secret: store.Secret{1}, Settings: set, Book: book})
+	s, err := server.Open(t.Context(), server.Config{Path: path, Secret: store.Secret{1}, Settings: set, Book: book})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +363,12 @@ func TestALinkIsGoodOnceAndForADay(t *testing.T) {
 // What a device let through is told when there is network, as often as it takes,
 // and noted once; a revoked device learns it.
 func TestADeviceReports(t *testing.T) {
-	k := open(t, nil)
+	t.Run("sqlite", func(t *testing.T) { aDeviceReports(t, open(t, nil)) })
+	t.Run("postgres", func(t *testing.T) { aDeviceReports(t, openAt(t, pgtest.New(t), nil)) })
+}
+
+func aDeviceReports(t *testing.T, k *market) {
+	t.Helper()
 	d, e := k.device(stall.NewDevice{Description: "Stand"})
 	code := proof.FindString(k.buy("vir 3 @soazig"))
 	mark, ok := otp.Numbered.Verify(e.Key, code, time.Now(), units(3))
