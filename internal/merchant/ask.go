@@ -61,6 +61,9 @@ func instruct(p *trade.Policy, a *trade.Authorization) *Instructions {
 // ErrUsername are errors.
 func (s *Service) Check(ctx context.Context, tx *store.Tx, m *trade.Merchant, ask Ask) (Decision, error) {
 	d, err := s.decide(ctx, tx, m, ask)
+	if err == nil && d.Claim != nil {
+		err = stands(d.Claim)
+	}
 	refusal, refused := errors.AsType[*trade.Refusal](err)
 	if !refused {
 		d.Allowed = err == nil
@@ -79,6 +82,20 @@ func (s *Service) Check(ctx context.Context, tx *store.Tx, m *trade.Merchant, as
 	}
 	d.Instructions = instruct(d.Policy, d.Authorization)
 	return d, nil
+}
+
+// stands says whether an order may be paid on delivery by the claim that it has: not
+// while its client is only asked, nor after an outcome that ended it.
+func stands(c *trade.Claim) error {
+	switch c.State {
+	case trade.Reserved, trade.Opened, trade.Honoured:
+		return nil
+	case trade.Requested:
+		return &trade.Refusal{Reason: trade.IsPending}
+	case trade.NotHonoured, trade.Forfeit:
+		return &trade.Refusal{Reason: trade.IsForfeited}
+	}
+	return &trade.Refusal{Reason: trade.IsClosed}
 }
 
 // offered is the policy that a client is told of: the one that was asked for, or

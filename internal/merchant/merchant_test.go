@@ -1085,3 +1085,44 @@ func TestAShopHearsThatAnAuthorizationEnds(t *testing.T) {
 	}
 	k.books()
 }
+
+// An order that has a claim may be paid on delivery by it, whoever asks again, as
+// long as the claim stands.
+func TestAnOrderIsCheckedByItsClaim(t *testing.T) {
+	k := onDisk(t)
+	code := k.paid(k.policy(nil), fatima)
+	c, err := k.claim(code, "A-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func() (d merchant.Decision) {
+		k.do(func(tx *store.Tx) (err error) {
+			d, err = k.Merchants.Check(t.Context(), tx, k.m, merchant.Ask{Code: code, Order: order("A-1")})
+			return err
+		})
+		return d
+	}
+	if d := check(); !d.Allowed || d.Advance != 500 {
+		t.Errorf("reserved: %+v", d)
+	}
+	for _, what := range []string{"confirm", "not honoured"} {
+		if err := k.outcome(what, c.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := check(); d.Allowed || d.Reason != trade.IsForfeited {
+		t.Errorf("not honoured: %v %s", d.Allowed, d.Reason)
+	}
+	p := k.policy(func(p *trade.Policy) { p.Keyword, p.Flow = "BAZAR", trade.ByPhone })
+	k.do(func(tx *store.Tx) error {
+		ask := merchant.Ask{Phone: fatima, Policy: p.ID, Order: order("A-2")}
+		if _, _, err := k.Merchants.Claim(t.Context(), tx, k.m, ask, true); err != nil {
+			return err
+		}
+		d, err := k.Merchants.Check(t.Context(), tx, k.m, ask)
+		if d.Allowed || d.Reason != trade.IsPending {
+			t.Errorf("only asked for: %v %s", d.Allowed, d.Reason)
+		}
+		return err
+	})
+}
