@@ -23,6 +23,7 @@ type stallCommand struct {
 	Add     stallAdd     `cmd:"" help:"Sell something under a short id, which buyers send by SMS."`
 	List    stallList    `cmd:"" help:"List what a stall sells, and its devices."`
 	End     stallEnd     `cmd:"" help:"Sell something no more."`
+	Poster  stallPoster  `cmd:"" help:"Draw the poster of what is sold, or a sheet of stickers, to print."`
 	Device  stallDevice  `cmd:"" help:"Register a device that tells, without network, whether the stall was paid."`
 	Link    stallLink    `cmd:"" help:"Make another link for a device whose own was lost before it was opened."`
 	Revoke  stallRevoke  `cmd:"" help:"Revoke a device: no payment has a code for it any more."`
