@@ -13,7 +13,7 @@ export PATH := $(PATH):/usr/sbin
 LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Where goroutines share something. The others only run on one goroutine.
-RACE = ./internal/auth ./internal/console/... ./internal/copies ./internal/courier ./internal/link ./internal/merchant ./internal/phones ./internal/sentry ./internal/server ./internal/sms/... ./internal/store ./internal/webhook
+RACE = ./internal/auth ./internal/console/... ./internal/copies ./internal/courier ./internal/link ./internal/merchant ./internal/phones ./internal/rest ./internal/sentry ./internal/server ./internal/sms/... ./internal/store ./internal/webhook
 
 FUZZ  = 5000x
 KILLS = 50
