@@ -1,14 +1,19 @@
 package stall
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"maillon/internal/grammar"
 	"maillon/internal/member"
+	"maillon/internal/otp"
 	"maillon/internal/store"
 )
 
@@ -41,6 +46,13 @@ type Passed struct {
 	Number    string `json:"nn"`        // that the code begins with; "" if it has none
 	Template  string `json:"template"`
 	GivenBack *int64 `json:"given_back"` // when the seller said that she gave it back; nil: she did not
+}
+
+// plausible reports whether a device can have let this through: what cannot be is
+// not noted.
+func (p Passed) plausible() bool {
+	digits := len(p.Number) == 2 && strings.Trim(p.Number, "0123456789") == ""
+	return p.Step >= 0 && p.Amount >= 0 && (p.Number == "" || digits) && (p.Template == "" || grammar.IsItem(p.Template))
 }
 
 // An Answer is what a device learns at each report.
@@ -159,8 +171,13 @@ func (s *Service) Sync(ctx context.Context, bearer string, passed []Passed) (a *
 }
 
 func (s *Service) sync(ctx context.Context, tx *store.Tx, d *Device, passed []Passed) (*Answer, error) {
+	passed = slices.DeleteFunc(slices.Clone(passed), func(p Passed) bool { return !p.plausible() })
+	sales, err := since(ctx, tx, d.Stall, passed)
+	if err != nil {
+		return nil, err
+	}
 	for _, p := range passed {
-		if err := s.note(ctx, tx, d, p); err != nil {
+		if err := note(ctx, tx, d, p, sales); err != nil {
 			return nil, err
 		}
 	}
@@ -179,48 +196,54 @@ func (s *Service) sync(ctx context.Context, tx *store.Tx, d *Device, passed []Pa
 	if err := saveDevice(ctx, tx, d); err != nil {
 		return nil, err
 	}
-	var err error
 	a.Templates, err = s.offers(ctx, tx, d)
 	return a, err
 }
 
+// maxSince bounds how old a payment is whose code is reported now.
+const maxSince = 31 * 24 * time.Hour
+
+// since returns the sales to which a report may belong, by their step.
+func since(ctx context.Context, tx *store.Tx, stall ID, passed []Passed) (map[int64][]*Sale, error) {
+	if len(passed) == 0 {
+		return nil, nil
+	}
+	first := slices.MinFunc(passed, func(a, b Passed) int { return cmp.Compare(a.Step, b.Step) }).Step
+	begin := time.Unix(first*int64(otp.Step/time.Second), 0)
+	if oldest := tx.Now().Add(-maxSince); begin.Before(oldest) {
+		begin = oldest
+	}
+	sales := map[int64][]*Sale{}
+	return sales, newest(ctx, tx, KindSale, stall, begin, func(r store.Record) error {
+		sale, err := readSale(r)
+		if err == nil {
+			sales[sale.Step] = append(sales[sale.Step], sale)
+		}
+		return err
+	})
+}
+
 // note notes one code that a device let through, with the payment that has it.
-func (s *Service) note(ctx context.Context, tx *store.Tx, d *Device, p Passed) error {
+func note(ctx context.Context, tx *store.Tx, d *Device, p Passed, sales map[int64][]*Sale) error {
 	ref := fmt.Sprintf("%d:%d:%s", d.ID, p.Step, p.Number)
 	if p.Number == "" {
 		ref += strconv.FormatInt(p.At, 10)
 	}
 	r, err := tx.RecordByRef(ctx, KindChecked, int64(d.Stall), ref)
-	switch {
-	case err == nil: // said again, or given back since
-		r.Body = nil
-	case errors.Is(err, store.ErrNotFound):
+	if errors.Is(err, store.ErrNotFound) { // else it is said again, or was given back since
 		r = store.Record{Kind: KindChecked, Owner: int64(d.Stall), Parent: d.ID, Ref: ref}
-		if r.State, err = s.pay(ctx, tx, d, p); err != nil {
-			return err
-		}
-	default:
+		r.State, err = pay(ctx, tx, d, p, sales[p.Step])
+	}
+	if err != nil {
 		return err
 	}
 	return save(ctx, tx, &r, p)
 }
 
 // pay looks for the payment whose code was let through, and notes by whom.
-func (s *Service) pay(ctx context.Context, tx *store.Tx, d *Device, p Passed) (string, error) {
-	begin := time.Unix(p.Step*30, 0) //nolint:mnd // a step, in seconds
-	rows, err := tx.Records(ctx, store.RecordsWhere{Kind: KindSale, Owner: int64(d.Stall), Since: begin}, store.MaxRecords)
-	if err != nil {
-		return "", err
-	}
-	for _, r := range rows {
-		sale, err := readSale(r)
-		if err != nil {
-			return "", err
-		}
-		if sale.Step > p.Step {
-			break
-		}
-		if sale.Step != p.Step || sale.Amount != p.Amount || len(sale.Let) > 0 || p.Number != "" && p.Number != fmt.Sprintf("%02d", sale.Number) {
+func pay(ctx context.Context, tx *store.Tx, d *Device, p Passed, sales []*Sale) (string, error) {
+	for _, sale := range sales {
+		if sale.Amount != p.Amount || len(sale.Let) > 0 || p.Number != "" && p.Number != fmt.Sprintf("%02d", sale.Number) {
 			continue
 		}
 		sale.Let = append(sale.Let, d.ID)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,8 +124,7 @@ func readSale(r store.Record) (*Sale, error) {
 // right at the same time.
 func freeNumber(ctx context.Context, tx *store.Tx, s *Sale) (int, error) {
 	overlap := 2 * otp.Numbered.Window()
-	since := time.Unix((s.Step-overlap)*int64(otp.Step/time.Second), 0)
-	rows, err := tx.Records(ctx, store.RecordsWhere{Kind: KindSale, Owner: int64(s.stall), States: []string{numbered}, Since: since, Newest: true}, otp.Numbers)
+	rows, err := tx.Records(ctx, store.RecordsWhere{Kind: KindSale, Owner: int64(s.stall), States: []string{numbered}, Newest: true}, otp.Numbers)
 	if err != nil {
 		return 0, err
 	}
@@ -134,7 +134,9 @@ func freeNumber(ctx context.Context, tx *store.Tx, s *Sale) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		taken[other.Number] = true
+		if s.Step-other.Step <= overlap {
+			taken[other.Number] = true
+		}
 	}
 	var free []int
 	for n := range otp.Numbers {
@@ -179,40 +181,56 @@ func (s *Service) Day(ctx context.Context, tx *store.Tx, stall ID, at time.Time,
 	begin := s.Set.Midnight(at)
 	end := s.Set.Midnight(begin.Add(36 * time.Hour))
 	day := &Day{Date: begin, Currency: c}
-	var after int64
-	for len(day.Sales) < MaxDay {
-		rows, err := tx.Records(ctx, store.RecordsWhere{Kind: KindSale, Owner: int64(stall), Since: begin, After: after}, store.MaxRecords)
-		if err != nil {
-			return nil, err
+	err := newest(ctx, tx, KindSale, stall, begin, func(r store.Record) error {
+		sale, err := readSale(r)
+		if err != nil || sale.Currency != c || !sale.At.Before(end) || len(day.Sales) == MaxDay {
+			return err
 		}
-		for _, r := range rows {
-			after = r.ID
-			sale, err := readSale(r)
-			if err != nil {
-				return nil, err
-			}
-			if sale.Currency != c || sale.At.Before(begin) || !sale.At.Before(end) {
-				continue
-			}
-			if err := s.given(ctx, tx, sale); err != nil {
-				return nil, err
-			}
-			day.Sales = append(day.Sales, sale)
+		if err := s.given(ctx, tx, sale); err != nil {
+			return err
 		}
-		if len(rows) < store.MaxRecords {
-			break
-		}
+		day.Sales = append(day.Sales, sale)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	slices.Reverse(day.Sales)
 	if err := s.sum(ctx, tx, day); err != nil {
 		return nil, err
 	}
-	checked, err := tx.Records(ctx, store.RecordsWhere{Kind: KindChecked, Owner: int64(stall), Since: begin, States: []string{unknown}}, store.MaxRecords)
-	for _, r := range checked {
-		if r.Created.Before(end) {
+	return day, newest(ctx, tx, KindChecked, stall, begin, func(r store.Record) error {
+		if r.State == unknown && r.Created.Before(end) {
 			day.Unknown++
 		}
+		return nil
+	})
+}
+
+// perRead is how many records are read at once.
+const perRead = 200
+
+// newest does something with the records of a stall that are not older than a
+// time, the newest first, without looking at those that are.
+func newest(ctx context.Context, tx *store.Tx, kind string, stall ID, since time.Time, do func(store.Record) error) error {
+	var before int64
+	for {
+		rows, err := tx.Records(ctx, store.RecordsWhere{Kind: kind, Owner: int64(stall), Before: before, Newest: true}, perRead)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			if before = r.ID; r.Created.Before(since) {
+				return nil
+			}
+			if err := do(r); err != nil {
+				return err
+			}
+		}
+		if len(rows) < perRead {
+			return nil
+		}
 	}
-	return day, err
 }
 
 // given notes when a sale was given back.

@@ -381,8 +381,9 @@ func aDeviceReports(t *testing.T, k *market) {
 	if forged.Number == sold.Number {
 		forged.Number = "01"
 	}
+	absurd := []stall.Passed{{Step: -1}, {Number: strings.Repeat("4", 300)}, {Amount: -5, Step: 7}, {Template: strings.Repeat("x", 1<<16)}}
 	for range 3 {
-		a, err := k.Stalls.Sync(t.Context(), e.Bearer, []stall.Passed{sold, forged})
+		a, err := k.Stalls.Sync(t.Context(), e.Bearer, append(absurd, sold, forged))
 		if err != nil || a.Revoked || a.Time == 0 {
 			t.Fatalf("%+v, %v", a, err)
 		}
