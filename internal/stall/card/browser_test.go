@@ -34,8 +34,12 @@ func TestThePageIsForEverybody(t *testing.T) {
 		t.Fatalf("%v: make components brings it", err)
 	}
 	for _, look := range []struct{ name, path string }{
-		{"fr", "/t/" + k.honey.Short + "?lang=fr"}, {"ar", "/t/" + k.honey.Short + "?lang=ar"}, {"zgh", "/t/" + k.honey.Short + "?lang=zgh"},
-		{"amount", "/t/7KQ2?lang=en&amount=12.50"}, {"wrong", "/t/7KQ2?lang=fr&amount=x"}, {"gone", "/t/9ZZ9?lang=en"},
+		{"fr", "/t/" + k.honey.Short + "?lang=fr"},
+		{"ar", "/t/" + k.honey.Short + "?lang=ar"},
+		{"zgh", "/t/" + k.honey.Short + "?lang=zgh"},
+		{"amount", "/t/7KQ2?lang=en&amount=12.50"},
+		{"wrong", "/t/7KQ2?lang=fr&amount=x"},
+		{"gone", "/t/9ZZ9?lang=en"},
 	} {
 		name, path := look.name, look.path
 		for _, scheme := range []string{"light", "dark"} {
