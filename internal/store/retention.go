@@ -53,8 +53,10 @@ func (tx *Tx) Retention(ctx context.Context) (Retention, error) {
 		{&r.Deliveries, `SELECT CAST(sum(n) AS BIGINT), coalesce(min(CASE WHEN o > 0 THEN o END), 0) FROM (
 			SELECT count(*) AS n, coalesce(min(at), 0) AS o FROM inbox
 			UNION ALL SELECT count(*), coalesce(min(at), 0) FROM outbox) AS k`, nil},
-		{&r.Strangers, `SELECT count(*), coalesce(min(dies_at) - CAST($1 AS BIGINT), 0) FROM key WHERE dies_at > 0 AND dies_at <= $2`,
-			[]any{strangerKeyLife.Microseconds(), micros(tx.now.Add(strangerKeyLife))}},
+		{
+			&r.Strangers, `SELECT count(*), coalesce(min(dies_at) - CAST($1 AS BIGINT), 0) FROM key WHERE dies_at > 0 AND dies_at <= $2`,
+			[]any{strangerKeyLife.Microseconds(), micros(tx.now.Add(strangerKeyLife))},
+		},
 		{&r.Refused, `SELECT count(*), coalesce(min(at), 0) FROM refused`, nil},
 		{&r.Nicks, `SELECT count(*), 0 FROM nick WHERE free_at > 0`, nil},
 		{&r.Lookups, `SELECT count(*), coalesce(min(day), 0) FROM lookup`, nil},

@@ -61,8 +61,10 @@ func (p *Policy) Check() error {
 		{slices.ContainsFunc(p.Pickups, func(s string) bool { return s == "" || len(s) > MaxPoint }), "pickup_points", "a name has 1 to 64 octets"},
 		{p.Window < MinWindow || p.Window > MaxWindow, "dispute_hours", "from 24 to 1440"},
 		{p.OnOutage != Closed && p.OnOutage != Open, "on_outage", "closed or open"},
-		{len(p.Rails) == 0 || slices.ContainsFunc(p.Rails, func(r Rail) bool { return !slices.Contains([]Rail{Premium, Balance, Cash}, r) }),
-			"rails", "premium_sms, balance, cash"},
+		{
+			len(p.Rails) == 0 || slices.ContainsFunc(p.Rails, func(r Rail) bool { return !slices.Contains([]Rail{Premium, Balance, Cash}, r) }),
+			"rails", "premium_sms, balance, cash",
+		},
 		{p.Basis != Face && p.Basis != Net, "credit_basis", "face or net"},
 		{p.Holder != Platform && p.Holder != AMerchant, "holder", "platform or merchant"},
 	} {

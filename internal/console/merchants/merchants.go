@@ -478,9 +478,6 @@ func (r room) changePolicy(v *frame.Visit) error {
 	return v.Done(fmt.Sprintf("/policies/%d", p.ID), "merchants.done")
 }
 
-// A step is where the next page of a list begins.
-type step struct{ Before, Next int64 }
-
 // paged cuts a list that was read with one row more than the page has.
 func paged[T any](all []T, id func(T) int64) ([]T, int64) {
 	if len(all) <= pageSize {
