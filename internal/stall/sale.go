@@ -40,12 +40,6 @@ func (s *Sale) Price() money.Amount { return money.New(s.Amount, s.Currency) }
 // noNumber is of a sale for which no number was left.
 const noNumber = -1
 
-// The states of sales.
-const (
-	numbered = "numbered"
-	bare     = "bare"
-)
-
 // Proof notes a payment that was just made, if it is one to a stall, and returns
 // the codes that end the buyer's SMS: "47 120394", or one for each device, "A 47
 // 120394 B 47 553201"; "" if there is no device. Asked again it says the same.
@@ -103,10 +97,7 @@ func (*Service) sale(ctx context.Context, tx *store.Tx, o *order.Order) (*Sale, 
 }
 
 func saveSale(ctx context.Context, tx *store.Tx, s *Sale) error {
-	r := store.Record{Kind: KindSale, ID: s.id, Owner: int64(s.stall), Parent: s.Template, State: numbered, Ref: s.Ref, Created: s.At}
-	if s.Number == noNumber {
-		r.State = bare
-	}
+	r := store.Record{Kind: KindSale, ID: s.id, Owner: int64(s.stall), Parent: s.Template, Ref: s.Ref, Created: s.At}
 	err := save(ctx, tx, &r, s)
 	s.id = r.ID
 	return err
@@ -124,19 +115,17 @@ func readSale(r store.Record) (*Sale, error) {
 // right at the same time.
 func freeNumber(ctx context.Context, tx *store.Tx, s *Sale) (int, error) {
 	overlap := 2 * otp.Numbered.Window()
-	rows, err := tx.Records(ctx, store.RecordsWhere{Kind: KindSale, Owner: int64(s.stall), States: []string{numbered}, Newest: true}, otp.Numbers)
-	if err != nil {
-		return 0, err
-	}
+	since := time.Unix((s.Step-overlap)*int64(otp.Step/time.Second), 0)
 	taken := map[int]bool{}
-	for _, r := range rows {
+	err := newest(ctx, tx, KindSale, s.stall, since, func(r store.Record) error {
 		other, err := readSale(r)
-		if err != nil {
-			return 0, err
-		}
-		if s.Step-other.Step <= overlap {
+		if err == nil && s.Step-other.Step <= overlap {
 			taken[other.Number] = true
 		}
+		return err
+	})
+	if err != nil {
+		return 0, err
 	}
 	var free []int
 	for n := range otp.Numbers {
@@ -207,15 +196,19 @@ func (s *Service) Day(ctx context.Context, tx *store.Tx, stall ID, at time.Time,
 	})
 }
 
-// perRead is how many records are read at once.
-const perRead = 200
+// How many records are read at once: few at first, for most often the next is too
+// old already.
+const (
+	firstRead = 10
+	perRead   = 200
+)
 
 // newest does something with the records of a stall that are not older than a
 // time, the newest first, without looking at those that are.
 func newest(ctx context.Context, tx *store.Tx, kind string, stall ID, since time.Time, do func(store.Record) error) error {
 	var before int64
-	for {
-		rows, err := tx.Records(ctx, store.RecordsWhere{Kind: kind, Owner: int64(stall), Before: before, Newest: true}, perRead)
+	for limit := firstRead; ; limit = perRead {
+		rows, err := tx.Records(ctx, store.RecordsWhere{Kind: kind, Owner: int64(stall), Before: before, Newest: true}, limit)
 		if err != nil {
 			return err
 		}
@@ -227,7 +220,7 @@ func newest(ctx context.Context, tx *store.Tx, kind string, stall ID, since time
 				return err
 			}
 		}
-		if len(rows) < perRead {
+		if len(rows) < limit {
 			return nil
 		}
 	}
