@@ -203,6 +203,21 @@ func (k *souk) outcome(what string, claim int64) error {
 	})
 }
 
+// missed lets an order through that is not honoured then.
+func (k *souk) missed(code string) *trade.Claim {
+	k.Helper()
+	c, err := k.claim(code, "A-1")
+	if err != nil {
+		k.Fatal(err)
+	}
+	for _, what := range []string{"confirm", "not honoured"} {
+		if err := k.outcome(what, c.ID); err != nil {
+			k.Fatal(err)
+		}
+	}
+	return c
+}
+
 // balance is what stands on an account of the books.
 func (k *souk) balance(name string, c money.Currency) (n int64) {
 	k.Helper()
@@ -465,15 +480,7 @@ func (k *souk) later(d time.Duration) {
 func TestAnOrderThatIsNotHonoured(t *testing.T) {
 	k := onDisk(t)
 	code := k.paid(k.policy(nil), fatima)
-	c, err := k.claim(code, "A-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, what := range []string{"confirm", "not honoured"} {
-		if err := k.outcome(what, c.ID); err != nil {
-			t.Fatal(err)
-		}
-	}
+	c := k.missed(code)
 	if got := k.said(fatima); !strings.Contains(got[len(got)-1], fmt.Sprintf("LITIGE %d", c.ID)) {
 		t.Errorf("she is told %q", got[len(got)-1])
 	}
@@ -496,15 +503,7 @@ func TestAnOrderThatIsNotHonoured(t *testing.T) {
 func TestADisputeAndASilentMerchant(t *testing.T) {
 	k := onDisk(t)
 	code := k.paid(k.policy(nil), fatima)
-	c, err := k.claim(code, "A-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, what := range []string{"confirm", "not honoured"} {
-		if err := k.outcome(what, c.ID); err != nil {
-			t.Fatal(err)
-		}
-	}
+	c := k.missed(code)
 	other := sms.Incoming{Gateway: "premium", Key: "x", From: "+212611111111", Text: fmt.Sprintf("LITIGE %d", c.ID), SentAt: time.Now()}
 	k.receive(other)
 	mine := other
@@ -532,15 +531,7 @@ func TestADisputeIsDecided(t *testing.T) {
 			t.Run(fmt.Sprintf("client %v late %v", client, late), func(t *testing.T) {
 				k := onDisk(t)
 				code := k.paid(k.policy(nil), fatima)
-				c, err := k.claim(code, "A-1")
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, what := range []string{"confirm", "not honoured"} {
-					if err := k.outcome(what, c.ID); err != nil {
-						t.Fatal(err)
-					}
-				}
+				c := k.missed(code)
 				if late {
 					k.later(80 * time.Hour)
 				}
@@ -562,7 +553,7 @@ func TestADisputeIsDecided(t *testing.T) {
 				if got := k.balance(fmt.Sprintf("payable:%d", k.m.ID), mad); got != want {
 					t.Errorf("the merchant has %d, want %d", got, want)
 				}
-				_, err = k.claim(code, "A-2")
+				_, err := k.claim(code, "A-2")
 				if client != (err == nil) {
 					t.Errorf("the next order: %v", err)
 				}
