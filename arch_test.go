@@ -87,7 +87,7 @@ var house = []room{
 	{"internal/stall", "grammar member money notice order otp payment setting sms store table", ""},
 	{"internal/teller", "charter courier grammar guard ledger member money notice order payment setting sms stall store treasury", ""},
 	{"internal/merchant", "ledger member money notice setting sms store trade", ""},
-	{"internal/privacy", "ledger member money order setting stall store teller treasury", ""},
+	{"internal/privacy", "ledger member merchant money order setting stall store teller treasury", ""},
 	{"internal/sentry", "guard ledger member notice payment setting store", ""},
 	{"internal/webhook", "duty store", "net net/http syscall"},
 	{"internal/stall/counter", "phrase poster setting sms stall store", ""},

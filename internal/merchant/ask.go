@@ -338,7 +338,7 @@ func (s *Service) Register(ctx context.Context, tx *store.Tx, m *trade.Merchant,
 			return nil, nil, err
 		}
 		who = whoPhone(tx, m.Test, n)
-		if contact, err = s.seal(ctx, tx, m, address{Number: n.E164(), Language: r.Language}); err != nil {
+		if contact, err = s.seal(ctx, tx, address{Number: n.E164(), Language: r.Language}); err != nil {
 			return nil, nil, err
 		}
 	default:

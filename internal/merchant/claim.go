@@ -68,7 +68,7 @@ func (s *Service) request(ctx context.Context, tx *store.Tx, m *trade.Merchant, 
 		return err
 	}
 	to := address{Number: n.E164()}
-	if c.Contact, err = s.seal(ctx, tx, m, to); err != nil {
+	if c.Contact, err = s.seal(ctx, tx, to); err != nil {
 		return err
 	}
 	c.Policy, c.State, c.Who, c.Due = p.ID, trade.Requested, whoPhone(tx, m.Test, n), s.Now(tx, m).Add(trade.RequestFor)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"maillon/internal/store"
+	"maillon/internal/trade"
 )
 
 // FallDue does what is due by a time.
@@ -16,4 +17,11 @@ func FallDue(ctx context.Context, s *Service, tx *store.Tx, by time.Time) error 
 		}
 	}
 	return nil
+}
+
+// NumberOf returns the number to which the client of an authorization is written; ""
+// if nobody can tell.
+func NumberOf(ctx context.Context, s *Service, tx *store.Tx, a *trade.Authorization) (string, error) {
+	to, err := s.contact(ctx, tx, a)
+	return to.Number, err
 }

@@ -355,6 +355,9 @@ func (s *Service) setAside(ctx context.Context, tx *store.Tx, m *trade.Merchant,
 	if err != nil {
 		return err
 	}
+	if account.Spendable().Cmp(sum) < 0 { // before anything is let go
+		return ledger.ErrInsufficient
+	}
 	if a.Hold != 0 { // one hold for all: the old one grows
 		h, err := tx.Hold(ctx, ledger.HoldID(a.Hold))
 		if err != nil {

@@ -2,6 +2,7 @@ package merchant
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -186,7 +187,7 @@ func (t *talk) subject(ctx context.Context, m *trade.Merchant, p *trade.Policy) 
 		a.Member = int64(t.who.ID)
 	}
 	if a.Contact == nil {
-		if a.Contact, err = t.seal(ctx, t.tx, m, t.from); err != nil {
+		if a.Contact, err = t.seal(ctx, t.tx, t.from); err != nil {
 			return nil, false, err
 		}
 	}
@@ -284,6 +285,9 @@ func (t *talk) unpaid(ctx context.Context, m *trade.Merchant, p *trade.Policy, a
 		}
 		return t.tellStanding(ctx, t.tx, m, p, a, t.reply)
 	}
+	if a.State == trade.Active && len(t.words) == 0 && (p.Kind == trade.Deposit || a.Advance >= p.PerOrder) {
+		return t.tellStanding(ctx, t.tx, m, p, a, t.reply) // nothing more is needed, and the code is said again
+	}
 	if t.who == nil || m.Test || !p.Takes(trade.Balance) || p.Currency != t.Set.Currency() {
 		fields["line"], fields["sum"], fields["n"] = t.LineOf(p), t.sum(p.Price, p.Currency), p.Messages-min(a.Paid, p.Messages-1)
 		return t.reply(ctx, "marchand.comment", fields)
@@ -366,29 +370,65 @@ func cut(text string) string {
 	return text
 }
 
+// How a contact is sealed, in its first octet.
+const (
+	sealedForMember = 'M' // with the member's own key: it ends with her. Her ID follows
+	sealedApart     = 'S' // under a key of its own, which dies
+)
+
 // seal keeps how a client is written to.
-func (*Service) seal(ctx context.Context, tx *store.Tx, _ *trade.Merchant, to address) ([]byte, error) {
+func (*Service) seal(ctx context.Context, tx *store.Tx, to address) ([]byte, error) {
 	text, err := json.Marshal(to)
 	if err != nil {
 		return nil, err
 	}
-	return tx.SealFor(ctx, tx.Now().Add(contactOf), text)
+	n, err := to.number()
+	if err != nil {
+		return nil, err
+	}
+	m, err := tx.MemberByNumber(ctx, n)
+	if errors.Is(err, store.ErrNotFound) {
+		sealed, err := tx.SealFor(ctx, tx.Now().Add(contactOf), text)
+		return append([]byte{sealedApart}, sealed...), err
+	}
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := tx.Seal(ctx, m, text)
+	head := binary.BigEndian.AppendUint64([]byte{sealedForMember}, uint64(m.ID)) //nolint:gosec // a row number
+	return append(head, sealed...), err
 }
 
 // contact returns how a client is written to; none if that is not known, or not
 // any more.
 func (*Service) contact(ctx context.Context, tx *store.Tx, a *trade.Authorization) (to address, err error) {
-	if a.Contact == nil {
+	const idLen = 8
+	var text []byte
+	number := "" // that a member has now
+	switch c := a.Contact; {
+	case len(c) == 0:
 		return to, nil
+	case c[0] == sealedForMember && len(c) > 1+idLen:
+		var m *member.Member
+		m, err = tx.Member(ctx, member.ID(binary.BigEndian.Uint64(c[1:]))) //nolint:gosec // a row number
+		if err == nil {
+			text, err = tx.Unseal(ctx, m, c[1+idLen:])
+			number = m.Number.E164()
+		}
+	default:
+		text, err = tx.UnsealFor(ctx, c[1:])
 	}
-	text, err := tx.UnsealFor(ctx, a.Contact)
 	if errors.Is(err, store.ErrErased) {
 		return to, nil
 	}
 	if err != nil {
 		return to, err
 	}
-	return to, json.Unmarshal(text, &to)
+	err = json.Unmarshal(text, &to)
+	if number != "" {
+		to.Number = number
+	}
+	return to, err
 }
 
 // tellClient writes to the client of an authorization, if it is known how.

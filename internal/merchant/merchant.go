@@ -431,6 +431,14 @@ func (s *Service) Authorizations(ctx context.Context, tx *store.Tx, m *trade.Mer
 	return some(ctx, tx, w, p.limit(), fillAuthorization)
 }
 
+// Of returns the authorizations that a number has, the oldest first, at most 50.
+func (s *Service) Of(ctx context.Context, tx *store.Tx, n sms.Number) ([]*trade.Authorization, error) {
+	if n.IsZero() {
+		return nil, nil
+	}
+	return some(ctx, tx, store.RecordsWhere{Kind: KindAuthorization, Who: whoPhone(tx, false, n)}, maxLive, fillAuthorization)
+}
+
 func (s *Service) number(phone string) (sms.Number, error) {
 	n, err := sms.ParseNumber(phone, s.Set.Region())
 	if err != nil {

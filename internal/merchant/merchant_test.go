@@ -18,6 +18,7 @@ import (
 	"maillon/internal/money"
 	"maillon/internal/payment"
 	"maillon/internal/phrase"
+	"maillon/internal/privacy"
 	"maillon/internal/server"
 	"maillon/internal/setting"
 	"maillon/internal/sms"
@@ -1113,6 +1114,101 @@ func TestAnOrderIsCheckedByItsClaim(t *testing.T) {
 		d, err := k.Merchants.Check(t.Context(), tx, k.m, ask)
 		if d.Allowed || d.Reason != trade.IsPending {
 			t.Errorf("only asked for: %v %s", d.Allowed, d.Reason)
+		}
+		return err
+	})
+}
+
+// lena joins with 7 units, and can have 5 of them set aside for SOUK.
+func (k *souk) lena() (m *member.Member, write func(text string) string) {
+	k.Helper()
+	const number = "+33639980010"
+	unit := k.Settings.Currency()
+	k.policy(func(p *trade.Policy) {
+		p.Currency, p.Price, p.PerOrder, p.Deposit, p.Messages, p.MaxOrders = unit, 5, 2, 3, 1, 5
+	})
+	k.do(func(tx *store.Tx) error {
+		n, err := sms.FromE164(number)
+		if err != nil {
+			return err
+		}
+		if m, err = k.Treasury.Add(k.Context(), tx, treasury.Operator, treasury.NewMember{Number: n, Nick: "lena"}); err != nil {
+			return err
+		}
+		_, err = k.Treasury.Grant(k.Context(), tx, treasury.Operator, nil, m, sms.Number{}, money.New(7, unit), "atelier")
+		return err
+	})
+	sent := 0
+	return m, func(text string) string {
+		sent++
+		k.receive(sms.Incoming{Gateway: "line", Key: fmt.Sprint(sent), From: number, Text: text, SentAt: time.Now()})
+		all := k.said(number)
+		return all[len(all)-1]
+	}
+}
+
+var asked = regexp.MustCompile(`SOUK \d{4}`)
+
+// Who has enough is told her code again and asked for nothing; who has too little
+// on her account loses nothing of what was set aside.
+func TestWhatIsSetAsideIsNotLetGo(t *testing.T) {
+	k := onDisk(t)
+	_, write := k.lena()
+	first := write(asked.FindString(write("SOUK")))
+	code := codeIn.FindString(first)
+	if again := write("souk"); code == "" || codeIn.FindString(again) != code {
+		t.Errorf("first %q, again %q", first, again)
+	}
+	k.do(func(tx *store.Tx) error {
+		o := trade.Order{Ref: "A-1", Total: 10, Currency: k.Settings.Currency().Code}
+		_, _, err := k.Merchants.Claim(t.Context(), tx, k.m, merchant.Ask{Code: code, Order: o}, false)
+		return err
+	})
+	short := write(asked.FindString(write("SOUK"))) // another 5, and 2 are left
+	if !strings.Contains(short, "il n'y a pas 5") {
+		t.Errorf("with too little: %q", short)
+	}
+	k.books()
+}
+
+// A client who is a member and leaves cannot be written to any more, whatever is
+// kept of her orders; what was kept of her is in her file before.
+func TestAClientWhoLeavesIsForgotten(t *testing.T) {
+	k := onDisk(t)
+	m, write := k.lena()
+	write(asked.FindString(write("SOUK")))
+	var id int64
+	k.do(func(tx *store.Tx) error {
+		all, err := k.Merchants.Of(t.Context(), tx, m.Number)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%d authorizations, %v", len(all), err)
+		}
+		id = all[0].ID
+		if number, err := merchant.NumberOf(t.Context(), k.Merchants, tx, all[0]); err != nil || number != m.Number.E164() {
+			t.Errorf("she is not written to: %v", err)
+		}
+		d, err := privacy.Registrar{Set: k.Settings, Teller: k.Teller}.Dossier(t.Context(), tx, m)
+		if err != nil || len(d.Buys) != 1 || d.Buys[0].Merchant != "Souk" || d.Buys[0].Deposit != "3" {
+			t.Errorf("her file says %+v, %v", d.Buys, err)
+		}
+		_, err = k.Merchants.Revoke(t.Context(), tx, "key", k.m, id, "asked for it") // what was set aside is hers again
+		return err
+	})
+	k.do(func(tx *store.Tx) error {
+		m, err := tx.Member(t.Context(), m.ID)
+		if err != nil {
+			return err
+		}
+		return tx.Erase(t.Context(), m, tx.Now())
+	})
+	k.do(func(tx *store.Tx) error {
+		a, err := k.Merchants.Authorization(t.Context(), tx, k.m, id)
+		if err != nil {
+			return err
+		}
+		number, err := merchant.NumberOf(t.Context(), k.Merchants, tx, a)
+		if number != "" {
+			t.Errorf("her number is still there")
 		}
 		return err
 	})

@@ -13,6 +13,7 @@ import (
 
 	"maillon/internal/ledger"
 	"maillon/internal/member"
+	"maillon/internal/merchant"
 	"maillon/internal/money"
 	"maillon/internal/order"
 	"maillon/internal/setting"
@@ -41,6 +42,7 @@ type Dossier struct {
 	Acts        []Act     `json:"acts"`
 	Looks       []Act     `json:"looks"`
 	Alerts      []Alert   `json:"alerts"`
+	Buys        []Buys    `json:"buys,omitempty"`
 	Sells       []Item    `json:"sells,omitempty"`
 	Devices     []Device  `json:"devices,omitempty"`
 	Cut         bool      `json:"cut"` // a list was too long to be whole
@@ -132,6 +134,27 @@ type Alert struct {
 	Rule string    `json:"rule"`
 }
 
+// Buys is what she may order, or might, at a merchant, and pay on delivery.
+type Buys struct {
+	Merchant string    `json:"merchant"`
+	Keyword  string    `json:"keyword"`
+	State    string    `json:"state"`
+	Currency string    `json:"currency"`
+	Deposit  string    `json:"deposit"`
+	Advance  string    `json:"advance"`
+	Since    time.Time `json:"since"`
+	Until    time.Time `json:"until,omitzero"`
+	Orders   []Bought  `json:"orders,omitempty"`
+}
+
+// Bought is one order.
+type Bought struct {
+	Ref   string    `json:"ref"`
+	Total string    `json:"total"`
+	State string    `json:"state"`
+	Since time.Time `json:"since"`
+}
+
 // An Item is something that she sells, or sold, at a stall.
 type Item struct {
 	Short       string    `json:"short_id"`
@@ -182,7 +205,7 @@ type gathering struct {
 func (r Registrar) Dossier(ctx context.Context, tx *store.Tx, m *member.Member) (*Dossier, error) {
 	d := &Dossier{Association: r.Set.Association, Made: tx.Now()}
 	g := &gathering{r, tx, m, d, map[member.ID]string{}, map[string]string{}}
-	for _, step := range []func(context.Context) error{g.person, g.accounts, g.orders, g.messages, g.acts, g.alerts, g.stall} {
+	for _, step := range []func(context.Context) error{g.person, g.accounts, g.orders, g.messages, g.acts, g.alerts, g.merchants, g.stall} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("dossier of member %d: %w", m.ID, err)
 		}
@@ -211,6 +234,43 @@ func (g *gathering) person(ctx context.Context) error {
 	g.d.Member.Blocks, err = g.tx.Blocks(ctx, m.ID)
 	return err
 }
+
+// merchants lists her authorizations by her number; those that a shop knows under a
+// username of its own are the shop's to say.
+func (g *gathering) merchants(ctx context.Context) error {
+	var s merchant.Service
+	all, err := s.Of(ctx, g.tx, g.m.Number)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		p, err := s.Policy(ctx, g.tx, nil, a.Policy)
+		if err != nil {
+			return err
+		}
+		m, err := s.Merchant(ctx, g.tx, a.Merchant)
+		if err != nil {
+			return err
+		}
+		sum := func(n int64) string { return money.New(n, p.Currency).Plain() }
+		b := Buys{
+			Merchant: m.Name, Keyword: p.Keyword, State: string(a.State), Currency: p.Currency.Code, Deposit: sum(a.Deposit), Advance: sum(a.Advance),
+			Since: a.Created, Until: a.Expires,
+		}
+		orders, err := s.Claims(ctx, g.tx, m, merchant.Page{Parent: a.ID, Limit: maxBought})
+		if err != nil {
+			return err
+		}
+		for _, c := range orders {
+			b.Orders = append(b.Orders, Bought{c.OrderRef, sum(c.Total), string(c.State), c.Created})
+		}
+		g.d.Buys = append(g.d.Buys, b)
+	}
+	return nil
+}
+
+// maxBought bounds the orders that are listed of one authorization.
+const maxBought = 100
 
 func (g *gathering) stall(ctx context.Context) error {
 	var stalls stall.Service
