@@ -67,11 +67,16 @@ func (s *Service) request(ctx context.Context, tx *store.Tx, m *trade.Merchant, 
 	if err != nil {
 		return err
 	}
+	who := whoPhone(tx, m.Test, n)
+	w := store.RecordsWhere{Kind: KindClaim, Owner: m.ID, Who: who, States: []string{string(trade.Requested)}}
+	if waiting, err := tx.Records(ctx, w, maxRequested); err != nil || len(waiting) == maxRequested {
+		return errors.Join(err, &trade.Refusal{Reason: trade.TooManyOpen}) // an SMS each: nobody is flooded by a shop
+	}
 	to := address{Number: n.E164()}
 	if c.Contact, err = s.seal(ctx, tx, to); err != nil {
 		return err
 	}
-	c.Policy, c.State, c.Who, c.Due = p.ID, trade.Requested, whoPhone(tx, m.Test, n), s.Now(tx, m).Add(trade.RequestFor)
+	c.Policy, c.State, c.Who, c.Due = p.ID, trade.Requested, who, s.Now(tx, m).Add(trade.RequestFor)
 	if err := s.saveClaim(ctx, tx, c); err != nil {
 		return err
 	}

@@ -231,7 +231,7 @@ func (s *Service) funded(ctx context.Context, tx *store.Tx, m *trade.Merchant, p
 }
 
 // maxRequested bounds how many orders of one client wait for her SMS.
-const maxRequested = 50
+const maxRequested = 10
 
 // openRequested lets the client's orders through that were waiting for her.
 func (s *Service) openRequested(ctx context.Context, tx *store.Tx, m *trade.Merchant, p *trade.Policy, a *trade.Authorization) error {

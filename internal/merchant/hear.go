@@ -443,6 +443,13 @@ func (s *Service) tellClient(ctx context.Context, tx *store.Tx, m *trade.Merchan
 // tell writes to a client. In test mode nothing leaves: the SMS is an event.
 func (s *Service) tell(ctx context.Context, tx *store.Tx, m *trade.Merchant, to address, key string, f notice.Fields) error {
 	if !m.Test {
+		n, err := to.number()
+		if err != nil {
+			return err
+		}
+		if refused, err := tx.HasRefused(ctx, n); err != nil || refused { // we promised never to write to it again
+			return err
+		}
 		return s.write(ctx, tx, to, key, f)
 	}
 	text, err := s.Voice.Text(to.language(s), key, f)

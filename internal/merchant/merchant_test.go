@@ -1213,3 +1213,47 @@ func TestAClientWhoLeavesIsForgotten(t *testing.T) {
 		return err
 	})
 }
+
+// A shop floods nobody: ten orders of one number wait at once, and a number that
+// wants no SMS gets none.
+func TestNobodyIsFlooded(t *testing.T) {
+	k := onDisk(t)
+	p := k.policy(func(p *trade.Policy) { p.Flow = trade.ByPhone })
+	request := func(n int) error {
+		return k.DB.Update(t.Context(), func(tx *store.Tx) error {
+			ask := merchant.Ask{Phone: fatima, Policy: p.ID, Order: order(fmt.Sprint("A-", n))}
+			_, _, err := k.Merchants.Claim(t.Context(), tx, k.m, ask, true)
+			return err
+		})
+	}
+	for n := range 10 {
+		if err := request(n); err != nil {
+			t.Fatalf("order %d: %v", n, err)
+		}
+	}
+	if err := request(10); reason(err) != trade.TooManyOpen {
+		t.Errorf("the eleventh: %v", err)
+	}
+	if err := request(3); err != nil {
+		t.Errorf("one of them again: %v", err)
+	}
+	if got := k.said(fatima); len(got) != 10 {
+		t.Errorf("%d SMS", len(got))
+	}
+	const quiet = "+33639980077"
+	k.do(func(tx *store.Tx) error {
+		n, err := sms.FromE164(quiet)
+		if err != nil {
+			return err
+		}
+		if err := tx.Refuse(t.Context(), n); err != nil {
+			return err
+		}
+		ask := merchant.Ask{Phone: quiet, Policy: p.ID, Order: order("B-1")}
+		_, _, err = k.Merchants.Claim(t.Context(), tx, k.m, ask, true)
+		return err
+	})
+	if got := k.said(quiet); len(got) != 0 {
+		t.Errorf("who wants no SMS gets %q", got)
+	}
+}
