@@ -133,3 +133,50 @@ func TestWhatIsSealedForAClientDies(t *testing.T) {
 		return err
 	})
 }
+
+// A backup brings records back, and what is sealed for clients; what was erased
+// stays so, and what is loose is gone.
+func TestRecordsComeBackFromABackup(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t)
+	var sealed, gone []byte
+	claim := store.Record{Kind: "claim", Owner: 1, State: "open", Ref: "A-1", Body: []byte(`{"n":1}`)}
+	loose := store.Record{Kind: "attempt", Loose: true, Body: []byte(`{}`)}
+	update(t, db, func(tx *store.Tx) (err error) {
+		dies := tx.Now().Add(400 * 24 * time.Hour)
+		if sealed, err = tx.SealFor(t.Context(), dies, []byte("+33639980010")); err != nil {
+			return err
+		}
+		if gone, err = tx.SealFor(t.Context(), dies, []byte("secret")); err != nil {
+			return err
+		}
+		return errors.Join(tx.SaveRecord(t.Context(), &claim), tx.SaveRecord(t.Context(), &loose))
+	})
+	update(t, db, func(tx *store.Tx) error {
+		claim.State = "honoured"
+		return errors.Join(tx.SaveRecord(t.Context(), &claim), tx.EraseSealed(t.Context(), gone))
+	})
+	backup(t, db, dir)
+	restored, _ := restore(t, store.Restoration{From: dir})
+	view(t, restored, func(tx *store.Tx) error {
+		r, err := tx.RecordByRef(t.Context(), "claim", 1, "A-1")
+		if err != nil || r.State != "honoured" || string(r.Body) != `{"n":1}` {
+			t.Errorf("the record is %+v, %v", r, err)
+		}
+		if _, err := tx.Record(t.Context(), "attempt", loose.ID); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a loose one: %v", err)
+		}
+		text, err := tx.UnsealFor(t.Context(), sealed)
+		if err != nil || string(text) != "+33639980010" {
+			t.Errorf("unsealed %q, %v", text, err)
+		}
+		if _, err := tx.UnsealFor(t.Context(), gone); !errors.Is(err, store.ErrErased) {
+			t.Errorf("what was erased: %v", err)
+		}
+		return nil
+	})
+	faults, err := restored.Verify(t.Context(), nil)
+	if err != nil || len(faults) > 0 {
+		t.Errorf("verify: %v, %v", faults, err)
+	}
+}
