@@ -13,6 +13,7 @@ import (
 	"maillon/internal/member"
 	"maillon/internal/money"
 	"maillon/internal/notice"
+	"maillon/internal/setting"
 	"maillon/internal/sms"
 	"maillon/internal/store"
 	"maillon/internal/trade"
@@ -307,7 +308,8 @@ func (t *talk) unpaid(ctx context.Context, m *trade.Merchant, p *trade.Policy, a
 	if err != nil {
 		return err
 	}
-	if !paused.IsZero() || t.who.Frozen() || t.who.LockedTill.After(t.tx.Now()) {
+	most := setting.Whole(t.Set.Max, p.Currency).Minor() // of one payment
+	if !paused.IsZero() || t.who.Frozen() || t.who.LockedTill.After(t.tx.Now()) || sum > most {
 		return t.reply(ctx, "marchand.bloque", fields)
 	}
 	a.Challenge = ""

@@ -1257,3 +1257,14 @@ func TestNobodyIsFlooded(t *testing.T) {
 		t.Errorf("who wants no SMS gets %q", got)
 	}
 }
+
+// No more is set aside at once than may be paid at once.
+func TestNoMoreIsSetAsideThanMayBePaid(t *testing.T) {
+	k := onDisk(t)
+	k.Settings.Max = 4
+	_, write := k.lena()
+	if got := write(asked.FindString(write("SOUK"))); !strings.Contains(got, "ne peut pas payer") {
+		t.Errorf("5 of at most 4: %q", got)
+	}
+	k.books()
+}
