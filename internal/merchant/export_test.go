@@ -25,3 +25,6 @@ func NumberOf(ctx context.Context, s *Service, tx *store.Tx, a *trade.Authorizat
 	to, err := s.contact(ctx, tx, a)
 	return to.Number, err
 }
+
+// Tick does what is due now.
+func Tick(ctx context.Context, s *Service) (next time.Time, err error) { return s.tick(ctx) }

@@ -1268,3 +1268,30 @@ func TestNoMoreIsSetAsideThanMayBePaid(t *testing.T) {
 	}
 	k.books()
 }
+
+// What is due is done though the program fails on something else that is due.
+func TestOneFailureKeepsNobodyWaiting(t *testing.T) {
+	each(t, func(k *souk) {
+		c := k.missed(k.paid(k.policy(nil), fatima))
+		broken := store.Record{Kind: merchant.KindClaim, Owner: k.m.ID, State: "open", Body: []byte(`{`)}
+		k.do(func(tx *store.Tx) error {
+			r, err := tx.Record(k.Context(), merchant.KindClaim, c.ID)
+			if err != nil {
+				return err
+			}
+			r.Due, broken.Due = tx.Now().Add(-time.Minute), tx.Now().Add(-time.Hour)
+			return errors.Join(tx.SaveRecord(k.Context(), &broken), tx.SaveRecord(k.Context(), &r))
+		})
+		next, err := merchant.Tick(k.Context(), k.Merchants)
+		if err != nil || next.IsZero() || time.Until(next) <= 0 {
+			k.Errorf("next %v, %v", next, err)
+		}
+		k.do(func(tx *store.Tx) error {
+			r, err := tx.Record(k.Context(), merchant.KindClaim, c.ID)
+			if r.State != string(trade.Forfeit) {
+				k.Errorf("the order is %s", r.State)
+			}
+			return err
+		})
+	})
+}

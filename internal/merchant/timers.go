@@ -17,6 +17,7 @@ const (
 	fallMost  = 200             // that fall due in one transaction
 	retryIn   = 5 * time.Second // after a failure
 	lookLeast = time.Hour       // that somebody looks, whatever is said to be due
+	putOff    = 10 * time.Minute
 )
 
 // Run lets time pass until ctx ends: what is not confirmed is free again, what is
@@ -43,17 +44,31 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// tick does all that is due, and returns when the next is. What is of tests falls
-// due by its own clock, see SetClock.
+// tick does all that is due, and returns when the next is. Each is done in a
+// transaction of its own, so that one on which the program fails keeps nobody
+// waiting. What is of tests falls due by its own clock, see SetClock.
 func (s *Service) tick(ctx context.Context) (next time.Time, err error) {
 	for more := true; more && ctx.Err() == nil; {
-		err := s.DB.Update(ctx, func(tx *store.Tx) (err error) {
-			more, err = s.fall(ctx, tx, nil, tx.Now())
-			return err
+		var due []store.Record
+		err := s.DB.View(ctx, func(tx *store.Tx) error {
+			for _, kind := range timed {
+				all, err := tx.Records(ctx, store.RecordsWhere{Kind: kind, DueBy: tx.Now()}, fallMost)
+				if err != nil {
+					return err
+				}
+				due = append(due, all...)
+			}
+			return nil
 		})
 		if err != nil {
 			return next, err
 		}
+		for _, r := range due {
+			if err := s.fallOne(ctx, r); err != nil {
+				return next, err
+			}
+		}
+		more = len(due) > 0
 	}
 	err = s.DB.View(ctx, func(tx *store.Tx) (err error) {
 		next, err = tx.NextRecordDue(ctx, timed...)
@@ -62,8 +77,41 @@ func (s *Service) tick(ctx context.Context) (next time.Time, err error) {
 	return next, err
 }
 
-// fall does what was due by a time, of one merchant or of all, and reports whether
-// there may be more.
+// fallOne does what is due with one record, unless somebody was quicker. One on
+// which the program fails is put off.
+func (s *Service) fallOne(ctx context.Context, r store.Record) error {
+	var failed error
+	err := s.DB.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.Record(ctx, r.Kind, r.ID)
+		if errors.Is(err, store.ErrNotFound) || err == nil && (now.Due.IsZero() || now.Due.After(tx.Now())) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		m, err := s.Merchant(ctx, tx, now.Owner)
+		if err == nil {
+			err = s.due1(ctx, tx, m, now)
+		}
+		failed = err
+		return err
+	})
+	if err == nil || failed == nil || store.IsOutage(failed) || ctx.Err() != nil {
+		return err
+	}
+	slog.ErrorContext(ctx, "what was due has failed, and is put off", "kind", r.Kind, "id", r.ID, "error", failed)
+	return s.DB.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.Record(ctx, r.Kind, r.ID)
+		if err != nil {
+			return err
+		}
+		now.Due = tx.Now().Add(putOff)
+		return tx.SaveRecord(ctx, &now)
+	})
+}
+
+// fall does what was due by a time, of one merchant or of all, in the caller's
+// transaction, and reports whether there may be more.
 func (s *Service) fall(ctx context.Context, tx *store.Tx, m *trade.Merchant, by time.Time) (more bool, err error) {
 	for _, kind := range timed {
 		w := store.RecordsWhere{Kind: kind, DueBy: by}
