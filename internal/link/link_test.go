@@ -297,8 +297,9 @@ func TestACallThatBreaksOffIsAnsweredWhenItComesAgain(t *testing.T) {
 	c := b.client(b.issue("gw1"))
 	hasty := *c
 	hasty.Timeout = 200 * time.Millisecond
-	if a, err := call(&hasty, http.MethodGet, b.url+kannelCall("1", "solde"), ""); err == nil {
-		t.Errorf("it was answered %q before it hung up", a.body)
+	// While it hangs up it may still read that it is to call again.
+	if a, err := call(&hasty, http.MethodGet, b.url+kannelCall("1", "solde"), ""); err == nil && a.status != http.StatusServiceUnavailable {
+		t.Errorf("it was answered %d %q before it hung up", a.status, a.body)
 	}
 	go func() {
 		defer close(slow)
