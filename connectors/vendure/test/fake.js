@@ -13,6 +13,8 @@ const policyOf = given => ({
 /** Starts a service in which `codes` (or numbers, or names) are authorized; its `url`, `asked`, `claims`, `policy` and `fault` are the test's. */
 async function openFake({ codes = ['SVRDPV5K'], policy } = {}) {
     const fake = {
+        /** The number of the last claim: none is given twice, or what the shop still had to say of an order before a fresh start would be said of another. */
+        last: 1000,
         /** As after a fresh start, with this policy. */
         start: change => Object.assign(fake, { policy: policyOf(change), claims: [], asked: [], used: 0, answers: new Map(), fault: undefined }),
     };
@@ -55,7 +57,7 @@ function decide(fake, codes, { method, path, body, key }, url) {
         if (reason) return problem(409, reason);
         fake.used++;
         const made = {
-            object: 'claim', id: `clm_${fake.claims.length + 1}`, order_ref: body.order_ref, order_total: body.order_total, currency: body.currency,
+            object: 'claim', id: `clm_${++fake.last}`, order_ref: body.order_ref, order_total: body.order_total, currency: body.currency,
             delivery: body.delivery, pickup_point: body.pickup_point ?? null, status: 'reserved',
             advance_amount: fake.policy.advance_per_order, cash_due: body.order_total - fake.policy.advance_per_order,
         };
