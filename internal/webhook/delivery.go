@@ -292,6 +292,8 @@ func (l *Line) plan(ctx context.Context, tx *store.Tx, line *store.Record, enabl
 		}
 		if ok {
 			line.Due = l.due(first.Due)
+		} else {
+			l.Waiting = 0 // what waited while it was off may have been forgotten since
 		}
 	}
 	return saveLine(ctx, tx, line, *l)

@@ -517,6 +517,47 @@ func TestEventsAreKeptAMonth(t *testing.T) {
 	})
 }
 
+// What an endpoint that was off has missed for a month is forgotten, and takes no room
+// in its queue from then on.
+func TestWhatIsForgottenWaitsForNobody(t *testing.T) {
+	status := http.StatusGone
+	bubble(t, func(*http.Request) int { return status }, func(t *testing.T, h *house, s *shop) {
+		h.run()
+		p, _ := h.endpoint(souk, shopURL)
+		h.update(func(ctx context.Context, tx *store.Tx) error {
+			for range 3 {
+				if err := webhook.Emit(ctx, tx, souk, "claim.opened", map[string]string{"id": "clm_1"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		synctest.Wait()
+		if now, l, _ := h.look(p); now.Enabled || l.Waiting != 3 {
+			t.Fatalf("after 410 it is %v, and %d wait", now.Enabled, l.Waiting)
+		}
+		time.Sleep(webhook.KeepEvents + 48*time.Hour)
+		status = http.StatusNoContent
+		h.update(func(ctx context.Context, tx *store.Tx) error {
+			now, err := webhook.EndpointByID(ctx, tx, souk, p.ID)
+			if err != nil {
+				return err
+			}
+			now.Enabled = true
+			return h.opts.Change(ctx, tx, "operator", &now)
+		})
+		synctest.Wait()
+		h.emit(souk, "claim.opened", "clm_2")
+		synctest.Wait()
+		if _, l, _ := h.look(p); l.Waiting != 0 {
+			t.Errorf("%d wait, and nothing is there", l.Waiting)
+		}
+		if got := s.ids(t, ""); got != "clm_1 clm_2" {
+			t.Errorf("the shop heard of %q", got)
+		}
+	})
+}
+
 // A merchant that is not told any more loses nothing else.
 func TestAnEndpointThatIsRemovedHearsNothing(t *testing.T) {
 	bubble(t, func(*http.Request) int { return http.StatusBadGateway }, func(t *testing.T, h *house, s *shop) {
