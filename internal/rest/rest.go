@@ -107,7 +107,7 @@ type endpoint func(w http.ResponseWriter, r *http.Request, who *auth.Key) error
 // An operation is what is done at one path by one method, and who may ask it.
 type operation struct {
 	merchants bool       // only they; else only the association's programs
-	scope     auth.Scope // "": any key will do
+	scope     auth.Scope // "": any key will do that is secret
 	do        endpoint
 }
 
@@ -162,6 +162,8 @@ func (h *Handler) enter(r *http.Request, op operation) (*auth.Key, error) {
 	switch {
 	case op.merchants && who.Merchant == 0:
 		return nil, problemScope.because("this needs the key of a merchant")
+	case who.Public && op.scope == "":
+		return nil, problemScope.because("a public key checks orders, and nothing else")
 	case op.scope != "" && !who.May(op.scope):
 		return nil, problemScope.because("this needs the scope " + string(op.scope))
 	}
