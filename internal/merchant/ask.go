@@ -1,6 +1,7 @@
 package merchant
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -137,6 +138,9 @@ func (s *Service) decide(ctx context.Context, tx *store.Tx, m *trade.Merchant, a
 	case !c.Same(ask.Order):
 		return d, &trade.Refusal{Reason: trade.RefConflict}
 	default:
+		if err := s.speaksFor(ctx, tx, m, ask, c); err != nil {
+			return d, err
+		}
 		// The order has its claim: the cash remainder of the same order is no second one.
 		d.Claim, d.Advance = c, c.Advance
 		if d.Policy, err = s.Policy(ctx, tx, m, c.Policy); err != nil || c.Authorization == 0 {
@@ -166,6 +170,24 @@ func (s *Service) decide(ctx context.Context, tx *store.Tx, m *trade.Merchant, a
 		why = err // the newest says why
 	}
 	return d, why
+}
+
+// speaksFor refuses a code that is not of the client of a claim. A shop that names
+// her otherwise, or not at all, asks about its own order.
+func (s *Service) speaksFor(ctx context.Context, tx *store.Tx, m *trade.Merchant, ask Ask, c *trade.Claim) error {
+	if ask.Code == "" {
+		return nil
+	}
+	all, err := s.findCode(ctx, tx, m, ask)
+	for _, a := range all {
+		if a.ID == c.Authorization || c.Authorization == 0 && bytes.Equal(a.Who, c.Who) {
+			return nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return &trade.Refusal{Reason: trade.NotFound}
 }
 
 // find returns the authorizations that an Ask names, the oldest first.

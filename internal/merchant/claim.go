@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"maillon/internal/notice"
+	"maillon/internal/sms"
 	"maillon/internal/store"
 	"maillon/internal/trade"
 )
 
 // Claim lets an order through and takes its slot and its advance, or returns the
 // claim that it has already: fresh is false then. With request the order exists
-// already, and the client is asked by SMS if she is not authorized yet. It
+// already, and a client with a number is asked by SMS if she is not authorized yet. It
 // returns a *trade.Refusal, or an error of Check.
 func (s *Service) Claim(ctx context.Context, tx *store.Tx, m *trade.Merchant, ask Ask, request bool) (c *trade.Claim, fresh bool, err error) {
 	d, err := s.decide(ctx, tx, m, ask)
@@ -30,7 +31,7 @@ func (s *Service) Claim(ctx context.Context, tx *store.Tx, m *trade.Merchant, as
 		}
 		return c, true, s.take(ctx, tx, m, d.Policy, d.Authorization, c, d.Advance)
 	}
-	if refusal, ok := errors.AsType[*trade.Refusal](err); !request || !ok || !mayBeAsked(refusal.Reason) {
+	if refusal, ok := errors.AsType[*trade.Refusal](err); !request || ask.Phone == "" || !ok || !mayBeAsked(refusal.Reason) {
 		return nil, false, err
 	}
 	return c, true, s.request(ctx, tx, m, ask, c)
@@ -63,14 +64,13 @@ func (s *Service) request(ctx context.Context, tx *store.Tx, m *trade.Merchant, 
 	if p.MaxTotal > 0 && ask.Order.Total > p.MaxTotal {
 		return &trade.Refusal{Reason: trade.TotalTooHigh}
 	}
-	n, err := s.number(ask.Phone) // who is asked by SMS has a number
+	n, err := s.number(ask.Phone)
 	if err != nil {
 		return err
 	}
 	who := whoPhone(tx, m.Test, n)
-	w := store.RecordsWhere{Kind: KindClaim, Owner: m.ID, Who: who, States: []string{string(trade.Requested)}}
-	if waiting, err := tx.Records(ctx, w, maxRequested); err != nil || len(waiting) == maxRequested {
-		return errors.Join(err, &trade.Refusal{Reason: trade.TooManyOpen}) // an SMS each: nobody is flooded by a shop
+	if err := s.patience(ctx, tx, m, n, who); err != nil {
+		return err
 	}
 	to := address{Number: n.E164()}
 	if c.Contact, err = s.seal(ctx, tx, to); err != nil {
@@ -87,6 +87,26 @@ func (s *Service) request(ctx context.Context, tx *store.Tx, m *trade.Merchant, 
 		return err
 	}
 	return s.emit(ctx, tx, m.ID, "claim.requested", c)
+}
+
+// patience counts one more SMS that asks a client, or refuses it: nobody is flooded
+// by a shop, neither with orders that wait nor with orders that it takes back.
+func (s *Service) patience(ctx context.Context, tx *store.Tx, m *trade.Merchant, n sms.Number, who []byte) error {
+	w := store.RecordsWhere{Kind: KindClaim, Owner: m.ID, Who: who, States: []string{string(trade.Requested)}}
+	waiting, err := tx.Records(ctx, w, maxRequested)
+	switch {
+	case err != nil:
+		return err
+	case len(waiting) == maxRequested:
+		return &trade.Refusal{Reason: trade.TooManyOpen}
+	case m.Test: // nothing leaves
+		return nil
+	}
+	asked, err := tx.Count(ctx, fmt.Sprintf("asked:%d:%s", m.ID, tx.Mac("asked", n.E164())), tx.Now().Truncate(askedIn))
+	if err == nil && asked > maxRequested {
+		err = &trade.Refusal{Reason: trade.TooManyOpen}
+	}
+	return err
 }
 
 // take gives an order its slot.
@@ -348,10 +368,11 @@ const (
 	brakeOf      = 5
 	brakePercent = 30
 	brakeIn      = 90 * 24 * time.Hour
+	brakeHolds   = 24 * time.Hour // what is to be forfeited meanwhile, each time
 )
 
 func (s *Service) brake(ctx context.Context, tx *store.Tx, m *trade.Merchant) error {
-	o, err := s.Outcomes(ctx, tx, m, s.Now(tx, m).Add(-brakeIn))
+	o, err := s.Outcomes(ctx, tx, m, later(s.Now(tx, m).Add(-brakeIn), m.Looked))
 	if err != nil || o.Forfeited < brakeOf || o.ForfeitPercent <= brakePercent || m.Braked {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"maillon/internal/ledger"
 	"maillon/internal/member"
@@ -34,7 +35,7 @@ func (s *Service) charge(ctx context.Context, tx *store.Tx, m *trade.Merchant, p
 	case err == nil && bill.Parent != 0:
 		return nil, store.ErrTaken // the inbox keeps a repeated SMS from coming here
 	case err == nil:
-		state = trade.State(bill.State)
+		state = heard(state, trade.State(bill.State))
 	case !errors.Is(err, store.ErrNotFound):
 		return nil, err
 	default:
@@ -63,7 +64,7 @@ func (s *Service) bill(ctx context.Context, tx *store.Tx, b sms.Bill) error {
 		if err != nil {
 			r = store.Record{Kind: kindBilling, Ref: key, Body: []byte(`{}`)}
 		}
-		r.State = string(b.State)
+		r.State = string(heard(trade.State(r.State), trade.State(b.State)))
 		return tx.SaveRecord(ctx, &r)
 	}
 	if err != nil {
@@ -96,6 +97,18 @@ func (s *Service) bill(ctx context.Context, tx *store.Tx, b sms.Bill) error {
 		return nil
 	}
 	return s.tellStanding(ctx, tx, m, p, a, nil)
+}
+
+// heard is what is known of a charge whose SMS is still on its way, after one more
+// bill: the same as if it had been there already, see billed.
+func heard(was, now trade.State) trade.State {
+	switch {
+	case now == trade.ChargePending && was != "", was == trade.ChargeClawedBack:
+		return was
+	case was == trade.ChargeConfirmed && now == trade.ChargeFailed:
+		return trade.ChargeClawedBack
+	}
+	return now
 }
 
 // billed moves a charge to what its operator says, and the money with it. What
@@ -146,6 +159,7 @@ func (s *Service) credit(ctx context.Context, tx *store.Tx, m *trade.Merchant, p
 	if p.Basis == trade.Net {
 		c.Credited = c.Net
 	}
+	c.Short = c.Gross < p.Price
 	if err := s.saveCharge(ctx, tx, c); err != nil {
 		return err
 	}
@@ -157,7 +171,7 @@ func (s *Service) credit(ctx context.Context, tx *store.Tx, m *trade.Merchant, p
 	if err != nil {
 		return err
 	}
-	if c.Gross < p.Price { // it is hers, but it is not the message that was asked for
+	if c.Short { // it is hers, but it is not the message that was asked for
 		a.Paid--
 	}
 	legs := []leg{
@@ -230,11 +244,19 @@ func (s *Service) funded(ctx context.Context, tx *store.Tx, m *trade.Merchant, p
 	return s.openRequested(ctx, tx, m, p, a)
 }
 
-// maxRequested bounds how many orders of one client wait for her SMS.
-const maxRequested = 10
+// maxRequested bounds how many orders of one client wait for her SMS, and how many
+// she is asked for in the span of askedIn.
+const (
+	maxRequested = 10
+	askedIn      = 24 * time.Hour
+)
 
-// openRequested lets the client's orders through that were waiting for her.
+// openRequested lets the client's orders through that were waiting for her, unless
+// the merchant is stopped.
 func (s *Service) openRequested(ctx context.Context, tx *store.Tx, m *trade.Merchant, p *trade.Policy, a *trade.Authorization) error {
+	if m.Suspended {
+		return nil
+	}
 	to, err := s.contact(ctx, tx, a)
 	if err != nil || to.Number == "" {
 		return err
@@ -274,7 +296,14 @@ func (s *Service) clawBack(ctx context.Context, tx *store.Tx, m *trade.Merchant,
 		deposit = min(c.Credited-advance, a.Deposit)
 	}
 	owed := c.Credited - advance - deposit
-	_, err := s.post(ctx, tx, p.Test, p.Currency, fmt.Sprintf("charge:%d:back", c.ID),
+	key := fmt.Sprintf("charge:%d:back", c.ID)
+	if err := s.ready(ctx, tx, a, p, accAdvance, advance, key+":advance"); err != nil {
+		return err
+	}
+	if err := s.ready(ctx, tx, a, p, accDeposit, deposit, key+":deposit"); err != nil {
+		return err
+	}
+	_, err := s.post(ctx, tx, p.Test, p.Currency, key,
 		leg{name: accAdvance, of: a.ID, amount: -advance}, leg{name: accDeposit, of: a.ID, amount: -deposit},
 		leg{name: accOwed, of: m.ID, amount: -owed}, debtor(m, c, c.Net),
 		leg{name: accShare, of: m.ID, amount: c.Credited - c.Net})
@@ -288,7 +317,7 @@ func (s *Service) clawBack(ctx context.Context, tx *store.Tx, m *trade.Merchant,
 	err = s.change(ctx, tx, m, a, func() {
 		a.Advance -= advance
 		a.Deposit -= deposit
-		if c.Gross >= p.Price {
+		if !c.Short {
 			a.Paid--
 		}
 		if !settled {

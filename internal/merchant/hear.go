@@ -279,7 +279,14 @@ func (t *talk) proves(a *trade.Authorization) bool {
 // may have the sum set aside on her account, others are told how it goes.
 func (t *talk) unpaid(ctx context.Context, m *trade.Merchant, p *trade.Policy, a *trade.Authorization) error {
 	fields := notice.Fields{"shop": m.Name, "kw": p.Keyword}
-	if a.Challenge != "" && a.Rail == trade.Premium && t.proves(a) { // it was paid before, and is proven now
+	tries := a.Tries
+	proven := t.proves(a)
+	if a.Tries != tries {
+		if err := t.saveAuthorization(ctx, t.tx, a); err != nil {
+			return err
+		}
+	}
+	if proven && a.State == trade.Pending && a.Rail == trade.Premium && a.Paid >= p.Messages { // it was paid before, and is proven now
 		a.Challenge = ""
 		if err := t.funded(ctx, t.tx, m, p, a); err != nil {
 			return err
@@ -294,7 +301,7 @@ func (t *talk) unpaid(ctx context.Context, m *trade.Merchant, p *trade.Policy, a
 		return t.reply(ctx, "marchand.comment", fields)
 	}
 	sum := p.Price * int64(max(p.Messages-a.Paid, 1))
-	if a.Challenge == "" || !t.proves(a) {
+	if !proven {
 		if a.Tries >= maxChallenges {
 			return t.reply(ctx, "marchand.essais", fields)
 		}

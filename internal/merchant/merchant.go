@@ -265,7 +265,8 @@ func (s *Service) Suspend(ctx context.Context, tx *store.Tx, by string, id int64
 	return s.saveMerchant(ctx, tx, m)
 }
 
-// Unbrake lets a merchant forfeit again, after an administrator has looked.
+// Unbrake lets a merchant forfeit again, after an administrator has looked at the
+// orders that there are.
 func (s *Service) Unbrake(ctx context.Context, tx *store.Tx, by string, id int64, reason string) error {
 	if !plain(reason) {
 		return ErrReasonNeeded
@@ -274,7 +275,7 @@ func (s *Service) Unbrake(ctx context.Context, tx *store.Tx, by string, id int64
 	if err != nil || !m.Braked {
 		return err
 	}
-	m.Braked = false
+	m.Braked, m.Looked = false, s.Now(tx, m)
 	tx.Act(by, "merchant.unbrake", subject(m), reason)
 	return s.saveMerchant(ctx, tx, m)
 }

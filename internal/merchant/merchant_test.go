@@ -840,7 +840,7 @@ func TestAnAppointmentAtTheTownHall(t *testing.T) {
 // The order exists first, and the client is asked by SMS.
 func TestAClientIsAskedForAnOrderThatExists(t *testing.T) {
 	k := onDisk(t)
-	p := k.policy(func(p *trade.Policy) { p.Flow, p.Messages = trade.ByPhone, 1 })
+	p := k.policy(func(p *trade.Policy) { p.Flow, p.Messages, p.Deposit = trade.ByPhone, 1, 500 })
 	var c *trade.Claim
 	k.do(func(tx *store.Tx) (err error) {
 		c, _, err = k.Merchants.Claim(t.Context(), tx, k.m, merchant.Ask{Phone: fatima, Policy: p.ID, Order: order("A-1")}, true)
@@ -854,9 +854,8 @@ func TestAClientIsAskedForAnOrderThatExists(t *testing.T) {
 		c, err = k.Merchants.ClaimByRef(t.Context(), tx, k.m, "A-1")
 		return err
 	})
-	if c.State != trade.Opened || c.Advance != 0 {
-		// the deposit is filled first: with one message of 10.00 nothing is left for the advance
-		t.Logf("it is %s with %d", c.State, c.Advance)
+	if c.State != trade.Opened || c.Advance != 500 {
+		t.Errorf("it is %s with %d", c.State, c.Advance)
 	}
 	k.books()
 }

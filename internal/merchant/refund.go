@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ func (s *Service) Refund(ctx context.Context, tx *store.Tx, by string, m *trade.
 	}
 	sum := a.Refundable()
 	switch {
-	case sum == 0:
+	case sum == 0, a.Hold != 0: // what is set aside is hers already, and free once no order needs it
 		return nil, ErrNotRefundable
 	case amount < 0 || amount > sum:
 		return nil, ErrAmount
@@ -64,7 +65,9 @@ func (s *Service) Refund(ctx context.Context, tx *store.Tx, by string, m *trade.
 	case ToMobile:
 		target.name = accBank
 	case ByShop:
-		if p.Holder != trade.AMerchant {
+		if held, err := s.heldByShop(ctx, tx, a); err != nil {
+			return nil, err
+		} else if !held {
 			return nil, ErrDestination
 		}
 		target.name, target.of = accOwed, m.ID
@@ -94,6 +97,17 @@ func (s *Service) Refund(ctx context.Context, tx *store.Tx, by string, m *trade.
 		return nil, err
 	}
 	return f, s.emit(ctx, tx, m.ID, "authorization.refunded", a)
+}
+
+// heldByShop reports whether operators have paid the merchant all that a client paid,
+// so that it can give it back: what the association has, it gives back itself.
+func (s *Service) heldByShop(ctx context.Context, tx *store.Tx, a *trade.Authorization) (bool, error) {
+	w := store.RecordsWhere{Kind: KindCharge, Parent: a.ID, States: []string{string(trade.ChargeConfirmed), string(trade.ChargeSettled)}}
+	all, err := some(ctx, tx, w, store.MaxRecords, fillCharge)
+	if err != nil || len(all) == store.MaxRecords {
+		return false, err
+	}
+	return !slices.ContainsFunc(all, func(c *trade.Charge) bool { return !c.Held }), nil
 }
 
 func (*Service) saveRefund(ctx context.Context, tx *store.Tx, f *trade.Refund) error {

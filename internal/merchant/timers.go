@@ -154,6 +154,9 @@ func (s *Service) due1(ctx context.Context, tx *store.Tx, m *trade.Merchant, r s
 		return s.emit(ctx, tx, m.ID, "authorization.expiring", a)
 	case KindClaim:
 		if trade.State(r.State) == trade.NotHonoured {
+			if m.Braked {
+				return s.hold(ctx, tx, m, r)
+			}
 			_, err := s.forfeit(ctx, tx, m, r.ID)
 			return err
 		}
@@ -171,6 +174,17 @@ func (s *Service) due1(ctx context.Context, tx *store.Tx, m *trade.Merchant, r s
 		return s.judge(ctx, tx, "timer", m, d, true, "no_answer")
 	}
 	return s.mature(ctx, tx, m, r)
+}
+
+// hold keeps an order from being forfeited for now: too many were, and nobody has
+// looked yet.
+func (s *Service) hold(ctx context.Context, tx *store.Tx, m *trade.Merchant, r store.Record) error {
+	c, err := read(r, fillClaim)
+	if err != nil {
+		return err
+	}
+	c.Due = later(s.Now(tx, m), c.Due).Add(brakeHolds)
+	return s.saveClaim(ctx, tx, c)
 }
 
 // mature lets what a settled charge brought be paid out.

@@ -101,3 +101,26 @@ func TestOneOrderIsOneClaim(t *testing.T) {
 		}
 	})
 }
+
+// Codes are not guessed by asking for claims, in whichever mode.
+func TestCodesAreNotGuessedByAskingForClaims(t *testing.T) {
+	for _, mode := range []string{"gate", "request"} {
+		t.Run(mode, func(t *testing.T) {
+			onKeepers(t, func(t *testing.T, d *desk) {
+				code := twoSlots(t, d)
+				claim := func(code, ref string) int {
+					body := fmt.Sprintf(`{"code": %q, "order_ref": %q, "order_total": 5000, "currency": "MAD", "mode": %q}`, code, ref, mode)
+					return d.ask(http.MethodPost, "/v1/claims", headers(d, "souk-test", code+ref), body).Code
+				}
+				for n := range 5 {
+					if got := claim(fmt.Sprintf("BBBB-BBB%d", n+2), "1042"); got != http.StatusConflict {
+						t.Errorf("try %d: %d", n+1, got)
+					}
+				}
+				if got := claim(code, "1042"); got != http.StatusTooManyRequests {
+					t.Errorf("after five: %d", got)
+				}
+			})
+		})
+	}
+}

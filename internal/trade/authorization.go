@@ -205,6 +205,15 @@ func (a *Authorization) Forfeit(lost int64) {
 	a.settle()
 }
 
+// Decided ends a dispute about an order that stays forfeited: what is left of the
+// deposit is as it was before.
+func (a *Authorization) Decided() {
+	if a.Deposited == Disputed {
+		a.Deposited = Held
+	}
+	a.settle()
+}
+
 // Reinstate puts it back to where it was before an order that the client has
 // honoured after all: deposit and advance are hers, and the slot too. after says
 // that the money had been forfeited.
@@ -218,7 +227,11 @@ func (a *Authorization) Reinstate(p *Policy, deposit, advance int64, after bool,
 	if a.Deposit > 0 && p.Kind != Advance {
 		a.Deposited = Held
 	}
-	if a.State == Forfeited || a.State == Exhausted {
+	switch {
+	case a.State != Forfeited && a.State != Exhausted:
+	case a.Reason != "": // it had been revoked before
+		a.State = Revoked
+	default:
 		a.State = Active
 	}
 	if !a.Pass(now) {

@@ -95,6 +95,7 @@ type Merchant struct {
 	HoldDays  int           `json:"hold_days"`          // how long after a charge is settled it may be paid out
 	Withheld  int64         `json:"withheld,omitempty"` // earned from charges that are not settled, in smallest units
 	Braked    bool          `json:"braked,omitempty"`   // too many forfeits: no more until an administrator has looked
+	Looked    time.Time     `json:"looked,omitzero"`    // when one did: the orders of before count no more
 	Suspended bool          `json:"suspended,omitempty"`
 	Created   time.Time     `json:"-"`
 }
@@ -255,7 +256,8 @@ type Charge struct {
 	Currency      string    `json:"currency"`
 	Decimals      uint8     `json:"decimals"`
 	Model         string    `json:"model,omitempty"`
-	Held          bool      `json:"held,omitempty"` // the operator pays the merchant
+	Held          bool      `json:"held,omitempty"`  // the operator pays the merchant
+	Short         bool      `json:"short,omitempty"` // it was less than the policy asked for then, and is no message
 	State         State     `json:"-"`
 	Settled       time.Time `json:"settled,omitzero"`
 	Created       time.Time `json:"-"`
