@@ -155,7 +155,7 @@ func (s *Service) decide(ctx context.Context, tx *store.Tx, m *trade.Merchant, a
 	}
 	why := error(&trade.Refusal{Reason: trade.NotFound})
 	for _, a := range all { // the oldest first: several that would do are used up in their order
-		p, err := s.policyOf(ctx, tx, a)
+		p, err := s.Terms(ctx, tx, a)
 		if err != nil {
 			return d, err
 		}
@@ -231,7 +231,7 @@ func (s *Service) find(ctx context.Context, tx *store.Tx, m *trade.Merchant, ask
 	}
 	var all []*trade.Authorization
 	for n := len(newest) - 1; n >= 0; n-- {
-		p, err := s.policyOf(ctx, tx, newest[n])
+		p, err := s.Terms(ctx, tx, newest[n])
 		if err != nil {
 			return nil, err
 		}

@@ -153,13 +153,13 @@ func (s *Service) move(ctx context.Context, tx *store.Tx, m *trade.Merchant, id 
 	if o.c, err = s.ClaimByID(ctx, tx, m, id); err != nil {
 		return o, false, err
 	}
-	if o.p, err = s.Policy(ctx, tx, m, o.c.Policy); err != nil {
-		return o, false, err
+	if o.c.Authorization == 0 {
+		o.p, err = s.Policy(ctx, tx, m, o.c.Policy)
+	} else if o.a, err = s.Authorization(ctx, tx, m, o.c.Authorization); err == nil {
+		o.p, err = s.Terms(ctx, tx, o.a)
 	}
-	if o.c.Authorization != 0 {
-		if o.a, err = s.Authorization(ctx, tx, m, o.c.Authorization); err != nil {
-			return o, false, err
-		}
+	if err != nil {
+		return o, false, err
 	}
 	if o.a == nil && next != trade.Released && next != o.c.State {
 		return o, false, &trade.StateError{Is: o.c.State}

@@ -78,7 +78,7 @@ func (s *Service) bill(ctx context.Context, tx *store.Tx, b sms.Bill) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.policyOf(ctx, tx, a)
+	p, err := s.Terms(ctx, tx, a)
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,6 @@ func (s *Service) credit(ctx context.Context, tx *store.Tx, m *trade.Merchant, p
 	if p.Basis == trade.Net {
 		c.Credited = c.Net
 	}
-	c.Short = c.Gross < p.Price
 	if err := s.saveCharge(ctx, tx, c); err != nil {
 		return err
 	}
@@ -171,7 +170,7 @@ func (s *Service) credit(ctx context.Context, tx *store.Tx, m *trade.Merchant, p
 	if err != nil {
 		return err
 	}
-	if c.Short { // it is hers, but it is not the message that was asked for
+	if c.Gross < p.Price { // it is hers, but it is not the message that was asked for
 		a.Paid--
 	}
 	legs := []leg{
@@ -317,7 +316,7 @@ func (s *Service) clawBack(ctx context.Context, tx *store.Tx, m *trade.Merchant,
 	err = s.change(ctx, tx, m, a, func() {
 		a.Advance -= advance
 		a.Deposit -= deposit
-		if !c.Short {
+		if c.Gross >= p.Price {
 			a.Paid--
 		}
 		if !settled {
@@ -343,7 +342,7 @@ func (s *Service) TakeCash(ctx context.Context, tx *store.Tx, by string, m *trad
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.policyOf(ctx, tx, a)
+	p, err := s.Terms(ctx, tx, a)
 	if err != nil {
 		return nil, err
 	}

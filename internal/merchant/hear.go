@@ -121,6 +121,9 @@ func (t *talk) answer(ctx context.Context, m *trade.Merchant, p *trade.Policy) e
 	if a == nil {
 		return t.reply(ctx, "marchand.nom", notice.Fields{"shop": m.Name})
 	}
+	if p, err = t.Terms(ctx, t.tx, a); err != nil {
+		return err
+	}
 	if t.in.Charge == nil && p.Price > 0 {
 		return t.unpaid(ctx, m, p, a)
 	}

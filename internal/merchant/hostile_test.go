@@ -393,6 +393,59 @@ func TestAClawbackAfterThePriceRose(t *testing.T) {
 	k.books()
 }
 
+// What a client has read holds for her, whatever the merchant offers by now: neither
+// more is lost nor sooner, and her messages count as they did.
+func TestAPolicyChangesForWhoComes(t *testing.T) {
+	each(t, func(k *souk) {
+		p := k.policy(func(p *trade.Policy) { p.Forfeit, p.MaxOrders = 100, 5 })
+		change := func(do func(p *trade.Policy)) {
+			do(p)
+			k.do(func(tx *store.Tx) error { return k.Merchants.ChangePolicy(k.Context(), tx, "key", k.m, p) })
+		}
+		code := k.paid(p, fatima)
+		k.receive(charged("half", "+212622222222", "SOUK"))
+		change(func(p *trade.Policy) { p.Forfeit, p.Window = 1000, 24*time.Hour })
+		change(func(p *trade.Policy) { p.PerOrder, p.Price, p.Deposit, p.MaxOrders = 900, 1200, 1100, 1 })
+		later := k.paidAs(p, "+212633333333", 1200)
+
+		k.receive(charged("other half", "+212622222222", "SOUK"))
+		if _, err := k.claim(k.code("+212622222222"), "B-1"); err != nil {
+			k.Errorf("who was half-way pays as she began: %v", err)
+		}
+		c := k.missed(code)
+		k.later(25 * time.Hour)
+		if got := k.balance(fmt.Sprintf("payable:%d", k.m.ID), mad); got != 0 {
+			k.Errorf("lost after a day: %d", got)
+		}
+		k.later(73 * time.Hour)
+		if got := k.balance(fmt.Sprintf("payable:%d", k.m.ID), mad); got != 500+100 {
+			k.Errorf("lost: %d, want the advance and 1.00 of the deposit", got)
+		}
+		if c.Advance != 500 {
+			k.Errorf("the order took %d", c.Advance)
+		}
+		d, err := k.claim(later, "C-1")
+		if err != nil || d.Advance != 900 {
+			k.Errorf("who came later: %+v, %v", d, err)
+		}
+		if _, err := k.claim(later, "C-2"); reason(err) != trade.IsExhausted {
+			k.Errorf("her second order: %v", err)
+		}
+		k.books()
+	})
+}
+
+// paidAs is paid with messages of another price.
+func (k *souk) paidAs(p *trade.Policy, from string, price int64) string {
+	k.Helper()
+	for n := range p.Messages {
+		m := charged(fmt.Sprint(from, n), from, p.Keyword)
+		m.Charge.Gross = price
+		k.receive(m)
+	}
+	return k.code(from)
+}
+
 // A client's SMS says nothing to test mode, whose clients are made up.
 func TestAnSMSReachesNoTest(t *testing.T) {
 	k := onDisk(t)

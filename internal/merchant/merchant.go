@@ -40,6 +40,7 @@ const (
 	KindStatement     = "statement"
 
 	kindKeyword = "keyword" // its policy is its parent
+	kindTerms   = "terms"   // of a policy, its parent, until they were changed
 	kindCode    = "code"    // its authorization is its parent
 	kindBilling = "billing" // its charge is its parent; 0: the bill came before the SMS
 )
@@ -331,8 +332,8 @@ func tester(m *trade.Merchant) int64 {
 	return m.ID
 }
 
-// ChangePolicy changes an offer, for who comes from now on. Its keyword, kind,
-// flow and currency stay.
+// ChangePolicy changes an offer, for who comes from now on, see Terms. Its keyword,
+// kind, flow and currency stay.
 func (s *Service) ChangePolicy(ctx context.Context, tx *store.Tx, by string, m *trade.Merchant, p *trade.Policy) error {
 	was, err := s.Policy(ctx, tx, m, p.ID)
 	if err != nil {
@@ -349,6 +350,9 @@ func (s *Service) ChangePolicy(ctx context.Context, tx *store.Tx, by string, m *
 		}
 	}
 	if err := p.Check(); err != nil {
+		return err
+	}
+	if err := s.keepTerms(ctx, tx, was); err != nil {
 		return err
 	}
 	p.Merchant, p.Test, p.Created = m.ID, m.Test, was.Created
@@ -567,9 +571,42 @@ func (*Service) Statements(ctx context.Context, tx *store.Tx, p Page) ([]*trade.
 	return some(ctx, tx, p.where(KindStatement, nil), p.limit(), fillStatement)
 }
 
-// policyOf reads the policy of an authorization.
-func (s *Service) policyOf(ctx context.Context, tx *store.Tx, a *trade.Authorization) (*trade.Policy, error) {
-	return one(ctx, tx, nil, KindPolicy, a.Policy, fillPolicy)
+// Terms returns the policy of an authorization as it was when that began: nobody loses
+// more than she has read. Where messages are sent, by which rails money comes and who
+// has it, what a shop does without us, and whether the policy has ended, is as now.
+func (s *Service) Terms(ctx context.Context, tx *store.Tx, a *trade.Authorization) (*trade.Policy, error) {
+	now, err := one(ctx, tx, nil, KindPolicy, a.Policy, fillPolicy)
+	if err != nil {
+		return nil, err
+	}
+	// Numbers of records rise: the first terms that ended after it began were those.
+	ended, err := some(ctx, tx, store.RecordsWhere{Kind: kindTerms, Parent: a.Policy, After: a.ID}, 1, fillTerms)
+	if err != nil || len(ended) == 0 {
+		return now, err
+	}
+	p := ended[0]
+	p.ShortCode, p.Rails, p.Holder, p.OnOutage, p.Ended, p.Created = now.ShortCode, now.Rails, now.Holder, now.OnOutage, now.Ended, now.Created
+	return p, nil
+}
+
+func fillTerms(p *trade.Policy, r store.Record) { p.ID, p.Merchant = r.Parent, r.Owner }
+
+// keepTerms keeps a policy as it was for those who came under it, if anybody has
+// since it was kept last.
+func (*Service) keepTerms(ctx context.Context, tx *store.Tx, was *trade.Policy) error {
+	last, err := tx.Records(ctx, store.RecordsWhere{Kind: kindTerms, Parent: was.ID, Newest: true}, 1)
+	if err != nil {
+		return err
+	}
+	w := store.RecordsWhere{Kind: KindAuthorization, Parent: was.ID}
+	if len(last) > 0 {
+		w.After = last[0].ID
+	}
+	came, err := tx.Records(ctx, w, 1)
+	if err != nil || len(came) == 0 {
+		return err
+	}
+	return save(ctx, tx, &store.Record{Kind: kindTerms, Owner: was.Merchant, Parent: was.ID}, was)
 }
 
 // emit leaves an event.

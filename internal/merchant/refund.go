@@ -35,7 +35,7 @@ func (s *Service) Refund(ctx context.Context, tx *store.Tx, by string, m *trade.
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.policyOf(ctx, tx, a)
+	p, err := s.Terms(ctx, tx, a)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (s *Service) release(ctx context.Context, tx *store.Tx, a *trade.Authorizat
 	if a.Hold == 0 || a.Open > 0 || a.Refundable() == 0 {
 		return nil
 	}
-	p, err := s.policyOf(ctx, tx, a)
+	p, err := s.Terms(ctx, tx, a)
 	if err != nil {
 		return err
 	}

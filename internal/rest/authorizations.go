@@ -155,7 +155,7 @@ func (h *Handler) postAuthorization(ctx context.Context, c *call, q authorizatio
 
 // showAuthorization shows an authorization under its policy.
 func (h *Handler) showAuthorization(ctx context.Context, c *call, a *trade.Authorization) (object.Authorization, error) {
-	p, err := h.merchants.Policy(ctx, c.tx, c.m, a.Policy)
+	p, err := h.merchants.Terms(ctx, c.tx, a)
 	if err != nil {
 		return object.Authorization{}, err
 	}

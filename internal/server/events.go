@@ -56,7 +56,7 @@ func (s *Server) shown(ctx context.Context, tx *store.Tx, merchant int64, about 
 	}
 	switch v := about.(type) {
 	case *trade.Authorization:
-		p, err := s.Merchants.Policy(ctx, tx, m, v.Policy)
+		p, err := s.Merchants.Terms(ctx, tx, v)
 		if err != nil {
 			return nil, err
 		}

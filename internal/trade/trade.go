@@ -256,8 +256,7 @@ type Charge struct {
 	Currency      string    `json:"currency"`
 	Decimals      uint8     `json:"decimals"`
 	Model         string    `json:"model,omitempty"`
-	Held          bool      `json:"held,omitempty"`  // the operator pays the merchant
-	Short         bool      `json:"short,omitempty"` // it was less than the policy asked for then, and is no message
+	Held          bool      `json:"held,omitempty"` // the operator pays the merchant
 	State         State     `json:"-"`
 	Settled       time.Time `json:"settled,omitzero"`
 	Created       time.Time `json:"-"`

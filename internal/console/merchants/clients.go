@@ -63,7 +63,7 @@ func (r room) client(ctx context.Context, tx *store.Tx, id int64) (*trade.Mercha
 	if err != nil {
 		return nil, client{}, err
 	}
-	p, err := r.Policy(ctx, tx, m, a.Policy)
+	p, err := r.Terms(ctx, tx, a)
 	if err != nil {
 		return nil, client{}, err
 	}
