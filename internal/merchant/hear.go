@@ -411,6 +411,40 @@ func (*Service) seal(ctx context.Context, tx *store.Tx, to address) ([]byte, err
 	return append(head, sealed...), err
 }
 
+// Forget destroys the keys of what was sealed of a number before its member was one:
+// what was sealed since ends with her.
+func (*Service) Forget(ctx context.Context, tx *store.Tx, m *member.Member) error {
+	if m.Number.IsZero() {
+		return nil
+	}
+	for _, kind := range []string{KindAuthorization, KindClaim} {
+		w := store.RecordsWhere{Kind: kind, Who: whoPhone(tx, false, m.Number)}
+		for more := true; more; {
+			all, err := tx.Records(ctx, w, store.MaxRecords)
+			if err != nil {
+				return err
+			}
+			for _, r := range all {
+				w.After = r.ID
+				var kept struct {
+					Contact []byte `json:"contact"`
+				}
+				if err := json.Unmarshal(r.Body, &kept); err != nil {
+					return fmt.Errorf("%s %d: %w", kind, r.ID, err)
+				}
+				if len(kept.Contact) == 0 || kept.Contact[0] != sealedApart {
+					continue
+				}
+				if err := tx.EraseSealed(ctx, kept.Contact[1:]); err != nil {
+					return err
+				}
+			}
+			more = len(all) == store.MaxRecords
+		}
+	}
+	return nil
+}
+
 // contact returns how a client is written to; none if that is not known, or not
 // any more.
 func (*Service) contact(ctx context.Context, tx *store.Tx, a *trade.Authorization) (to address, err error) {

@@ -7,10 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"maillon/internal/member"
 	"maillon/internal/merchant"
+	"maillon/internal/money"
 	"maillon/internal/sms"
 	"maillon/internal/store"
 	"maillon/internal/trade"
+	"maillon/internal/treasury"
 )
 
 // merchantNow is the merchant as the books have it.
@@ -529,6 +532,51 @@ func TestWhatIsSetAsideIsNotHandedOut(t *testing.T) {
 		_, err = k.Merchants.Refund(t.Context(), tx, "key", k.m, a[0].ID, "cash", 0)
 		if !errors.Is(err, merchant.ErrNotRefundable) {
 			t.Errorf("handed out: %v", err)
+		}
+		return nil
+	})
+	k.books()
+}
+
+// Who was a client before she became a member is forgotten as a whole when she leaves.
+func TestAClientWhoJoinedLaterIsForgotten(t *testing.T) {
+	k := onDisk(t)
+	p := k.policy(func(p *trade.Policy) { p.Flow = trade.ByPhone })
+	const lena = "+33639980010"
+	k.receive(charged("1", lena, "SOUK"))
+	var c *trade.Claim
+	var m *member.Member
+	k.do(func(tx *store.Tx) (err error) {
+		ask := merchant.Ask{Phone: lena, Policy: p.ID, Order: order("A-1")}
+		if c, _, err = k.Merchants.Claim(t.Context(), tx, k.m, ask, true); err != nil {
+			return err
+		}
+		n, err := sms.FromE164(lena)
+		if err != nil {
+			return err
+		}
+		if m, err = k.Treasury.Add(t.Context(), tx, treasury.Operator, treasury.NewMember{Number: n, Nick: "lena"}); err != nil {
+			return err
+		}
+		_, err = k.Treasury.Grant(t.Context(), tx, treasury.Operator, nil, m, sms.Number{}, money.New(7, k.Settings.Currency()), "atelier")
+		return err
+	})
+	a := k.standing(lena)
+	k.do(func(tx *store.Tx) error {
+		m, err := tx.Member(t.Context(), m.ID)
+		if err != nil {
+			return err
+		}
+		return k.Desk.Leave(t.Context(), tx, m)
+	})
+	k.do(func(tx *store.Tx) error {
+		number, err := merchant.NumberOf(t.Context(), k.Merchants, tx, a)
+		if err != nil || number != "" {
+			t.Errorf("her number is still there, %v", err)
+		}
+		number, err = merchant.NumberOf(t.Context(), k.Merchants, tx, &trade.Authorization{Contact: c.Contact})
+		if err != nil || number != "" {
+			t.Errorf("her number is still in her order, %v", err)
 		}
 		return nil
 	})

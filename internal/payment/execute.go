@@ -359,7 +359,7 @@ func (d *Desk) leave(ctx context.Context, tx *store.Tx, o *order.Order, m *membe
 		return err
 	}
 	bye := notice.Former(m)
-	if err := tx.Erase(ctx, m, tx.Now().Add(d.Set.NickReserved)); err != nil {
+	if err := d.erase(ctx, tx, m, tx.Now().Add(d.Set.NickReserved)); err != nil {
 		return err
 	}
 	return d.Voice.Stranger(ctx, tx, bye, "ferme", nil)

@@ -130,7 +130,17 @@ func (d *Desk) forget(ctx context.Context, tx *store.Tx, m *member.Member) error
 	if err := d.endOpen(ctx, tx, m); err != nil {
 		return err
 	}
-	return tx.Erase(ctx, m, tx.Now())
+	return d.erase(ctx, tx, m, tx.Now())
+}
+
+// erase erases a member, and what else is kept of her.
+func (d *Desk) erase(ctx context.Context, tx *store.Tx, m *member.Member, nickFree time.Time) error {
+	if d.Forget != nil {
+		if err := d.Forget(ctx, tx, m); err != nil {
+			return err
+		}
+	}
+	return tx.Erase(ctx, m, nickFree)
 }
 
 // Remind tells a number what still waits for its yes: the gift that goes back

@@ -45,6 +45,8 @@ type Desk struct {
 	// Proof returns the codes by which a stall without network knows of a payment
 	// that was just made to it; "" if the payee is none. nil: there are no stalls.
 	Proof func(ctx context.Context, tx *store.Tx, o *order.Order) (string, error)
+	// Forget destroys what else is kept of a member who leaves. nil: nothing is.
+	Forget func(ctx context.Context, tx *store.Tx, m *member.Member) error
 }
 
 // A Confirmation says how an order must be confirmed, beside the setting.

@@ -128,6 +128,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	s.Treasury.Kinds[treasury.AnnounceKind] = s.Treasury.SendAnnouncement
 	s.Gate = auth.NewGate(db, s.findStaff)
 	s.Merchants = &merchant.Service{DB: db, Voice: voice, Set: &set, Reserved: parser.Knows, Alert: s.alert, Emit: s.emit}
+	s.Desk.Forget = s.Merchants.Forget
 	s.Webhooks = c.Webhooks
 	s.sender = webhook.NewSender(db, s.roster.Duty("webhooks", nil), c.Webhooks)
 	options := teller.Options{Always: map[string]bool{}, Merchants: s.Merchants, Stalls: s.Stalls, Backup: map[string]string{}, ModemDown: s.modemDown}
